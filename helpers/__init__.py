@@ -1,0 +1,31 @@
+"""The course's support module. A lesson teaches in its cells; what would distract from it lives here.
+
+    modules     the catalogue of pretrained modules: which there are, where they come from, what each really is
+    photos      labelled photo sets: load, check, decode
+    features    run a module once over a photo set and keep the result
+    training    heads on top of features
+    evaluation  cross-validation and intervals
+    figures     every figure, each with its alt text
+    cache       where prepared things live, and how they get there whole or not at all
+    course      the command line: python -m helpers install | prepare | run | refresh | doctor
+    packaged    building modules and photo sets out of packages from PyPI and npm
+
+Imports run one way: notebooks -> helpers -> helpers.packaged; course stands on top. Importing helpers is quick and
+loads no TensorFlow: a part is loaded when it is first named.
+"""
+
+import importlib
+import os
+import warnings
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notes are no part of a lesson
+warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # tensorflow-hub's import says it
+
+_PARTS = ("modules", "photos", "features", "training", "evaluation", "figures", "cache", "course")
+
+
+def __getattr__(name):
+    if name in _PARTS:
+        return importlib.import_module(f"helpers.{name}")
+    raise AttributeError(f"helpers has no part {name!r}; it has {', '.join(_PARTS)}")

@@ -1,0 +1,327 @@
+"""The command line: python -m helpers install | prepare | run | refresh | doctor.
+
+It starts on a bare Python, so only the standard library is imported up here.
+"""
+
+import argparse
+import ast
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS, BUILD = ROOT / "notebooks", ROOT / "build"
+METRICS = "application/vnd.plants.metrics+json"
+PLATFORMS = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64")}
+
+
+def main(arguments=None):
+    """Run one command; a problem that a person can mend ends in one message, without a traceback."""
+    parser = argparse.ArgumentParser(prog="python -m helpers", description="The course's commands.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add = commands.add_parser("install", help="make a virtual environment and install the lock into it")
+    add.add_argument("--venv", default=".venv", help="its folder (default: .venv)")
+    add.add_argument("--lock", default="requirements.txt", help="the lock (default: requirements.txt)")
+    add.set_defaults(call=lambda given: install(ROOT / given.venv, ROOT / given.lock))
+    add = commands.add_parser("prepare", help="fetch and build every module and photo set")
+    add.set_defaults(call=lambda given: prepare())
+    add = commands.add_parser("run", help="run lessons with papermill into build/")
+    add.add_argument(
+        "notebooks", nargs="*", metavar="NOTEBOOK", help="for instance 01 or 01_official_model (default: all)"
+    )
+    add.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="parameters")
+    add.set_defaults(call=lambda given: run(given.notebooks, given.parameters))
+    add = commands.add_parser(
+        "refresh", help="run lessons in place, as they are committed (TIMINGS=1: timing cells too)"
+    )
+    add.add_argument("notebooks", nargs="*", metavar="NOTEBOOK")
+    add.set_defaults(call=lambda given: [refresh(path) for path in lessons(given.notebooks)])
+    add = commands.add_parser("doctor", help="say what this machine has and what is prepared")
+    add.set_defaults(call=lambda given: doctor())
+    given = parser.parse_args(arguments)
+    try:
+        check_platform()
+        given.call(given)
+    except (CourseError, OSError, ValueError, RuntimeError) as error:
+        if os.environ.get("COURSE_DEBUG"):
+            raise
+        sys.exit(f"{type(error).__name__}: {error}")
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted. What was finished is kept; run the same command to go on.")
+
+
+class CourseError(Exception):
+    """A command can't go on. The message says why and what to do next."""
+
+
+def check_platform(system=None, machine=None):
+    """Raise CourseError on a platform that TensorFlow 2.21 or tensorflow-text has no wheels for."""
+    here = (system or platform.system(), machine or platform.machine())
+    if here not in PLATFORMS:
+        cure = {
+            "Windows": "On Windows, install WSL2 (`wsl --install`) and run the course inside it.",
+            "Darwin": "TensorFlow 2.21 has no wheels for Intel Macs; use a Linux machine or an Apple silicon Mac.",
+        }
+        raise CourseError(
+            f"This course runs on Linux (x86-64, aarch64), Apple silicon and Windows through WSL2; this is "
+            f"{' '.join(here)}. {cure.get(here[0], '')}"
+        )
+
+
+def install(venv, lock):
+    """Install a lock, hashes required, into a virtual environment; nothing happens where it is installed already."""
+    if not lock.is_file():
+        there = ", ".join(sorted(path.name for path in ROOT.glob("requirements*.txt")))
+        raise CourseError(f"there is no lock {lock.name}; there are {there}.")
+    digest = hashlib.sha256(lock.read_bytes()).hexdigest()
+    stamp = venv / f"{lock.name}.installed"
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    start = time.monotonic()
+    uv = ROOT / ".uv" / "bin" / "uv"
+    if not uv.exists():
+        _client(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-deps",
+                "--require-hashes",
+                "--target",
+                ROOT / ".uv",
+                "-r",
+                ROOT / "requirements-uv.txt",
+            ]
+        )
+    if not (venv / "bin" / "python").exists():
+        _client([uv, "venv", "--quiet", "--no-config", "--python", sys.executable, venv])
+    # The lock is complete, so nothing is resolved: --no-deps. A laptop gets tensorflow-cpu where there is one.
+    _client(
+        [
+            uv,
+            "pip",
+            "install",
+            "--no-config",
+            "--no-deps",
+            "--require-hashes",
+            "--compile-bytecode",
+            "--python",
+            venv / "bin" / "python",
+            "-r",
+            lock,
+        ]
+    )
+    stamp.write_text(digest)
+    print(f"Installed {lock.name} into {venv.name} in {time.monotonic() - start:.0f} s.")
+
+
+def _client(command):
+    if subprocess.run([str(part) for part in command], cwd=ROOT).returncode:
+        raise CourseError(
+            "the install stopped; the lines above say why. Without a network, connect or set up your mirror "
+            "(PIP_INDEX_URL and UV_DEFAULT_INDEX), then run the same command: it goes on from here."
+        )
+
+
+def prepare():
+    """Fetch and build every module and photo set of the catalogues that is not there yet; say what was done."""
+    from helpers import cache, modules, photos
+
+    start = time.monotonic()
+    for name in photos.catalogue():
+        photos.load(name)
+    for name in modules.catalogue():
+        modules.path(name)
+    done = ", ".join(cache.built) if cache.built else "nothing to download or build"
+    print(f"Prepared in {time.monotonic() - start:.0f} s: {done}.", flush=True)
+
+
+def lessons(names=()):
+    """Return the lessons' paths (list of Path), all or those whose name starts with one of names."""
+    every = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+    found = [path for path in every if not names or any(path.name.startswith(Path(name).name) for name in names)]
+    if missing := [name for name in names if not any(path.name.startswith(Path(name).name) for path in every)]:
+        raise CourseError(
+            f"no lesson is called {', '.join(missing)}; there are {', '.join(path.stem for path in every)}."
+        )
+    return found
+
+
+def run(names=(), parameters=()):
+    """Run lessons with papermill into build/, report every one, and end with a table and build/results.json."""
+    paths = lessons(names)
+    values = {name: _value(text) for name, text in parameters}
+    _check_parameters(paths, values)
+    prepare()
+    BUILD.mkdir(exist_ok=True)
+    rows = [_run_one(path, values) for path in paths]
+    (BUILD / "results.json").write_text(json.dumps([row["metrics"] for row in rows if row["metrics"]], indent=1) + "\n")
+    width = max(len(row["lesson"]) for row in rows)
+    print(f"\n{'lesson':{width}}  seconds  {'main metric':46}  look at")
+    for row in rows:
+        print(f"{row['lesson']:{width}}  {row['seconds']:7.0f}  {row['main']:46}  build/{row['lesson']}.ipynb")
+    print(f"{'all lessons':{width}}  {sum(row['seconds'] for row in rows):7.0f}")
+    if failed := [row["lesson"] for row in rows if row["failed"]]:
+        raise CourseError(
+            f"{len(failed)} of {len(rows)} lessons failed: {', '.join(failed)}. The notebook in build/ shows "
+            "the cell; `python -m helpers doctor` checks this machine."
+        )
+
+
+def _value(text):
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _check_parameters(paths, values):
+    import papermill
+
+    for path in paths:
+        known = papermill.inspect_notebook(str(path))
+        if unknown := sorted(set(values) - set(known)):
+            raise CourseError(
+                f"{path.stem} has no parameter {', '.join(unknown)}; it has {', '.join(known) or 'none'}."
+            )
+
+
+def _run_one(path, values):
+    import nbformat
+    import papermill
+
+    start, failed = time.monotonic(), False
+    target = BUILD / path.name
+    print(f"{path.stem}", flush=True)
+    try:
+        papermill.execute_notebook(str(path), str(target), values, cwd=str(NOTEBOOKS), kernel_name="python3")
+    except papermill.exceptions.PapermillExecutionError as error:
+        failed = f"{error.ename}: {error.evalue}".splitlines()[0]
+    seconds = time.monotonic() - start
+    metrics = metrics_of(nbformat.read(target, 4))
+    main = f"failed: {failed}" if failed else describe(metrics)
+    return {"lesson": path.stem, "seconds": seconds, "main": main, "metrics": metrics, "failed": failed}
+
+
+def metrics_of(notebook):
+    """Return the metrics (dict) that a run lesson displays, {} where it has none."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if METRICS in output.get("data", {}):
+                return output["data"][METRICS]
+    return {}
+
+
+def describe(metrics):
+    """Return a lesson's first metric as a few words (str)."""
+    for name, value in metrics.get("metrics", {}).items():
+        between = f" [{value['low']:.3f} {value['high']:.3f}]" if value.get("low") is not None else ""
+        return f"{value.get('label', name)} {value['value']:.3f}{between}, n = {value['n']}"
+    return "none"
+
+
+def refresh(path):
+    """Run a lesson in place so that a second run on this machine gives the same file."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    stored = nbformat.read(path, 4)
+    fresh = nbformat.from_dict(stored)
+    print(path.stem, flush=True)
+    where = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(fresh, timeout=900, kernel_name="python3", record_timing=False, resources=where).execute()
+    nbformat.write(clean(fresh, stored), path)
+
+
+def clean(fresh, stored):
+    """Return a run notebook without what differs from run to run or may not be published."""
+    import nbformat
+
+    fresh.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+            "language_info": {"name": "python"},
+        }
+    )
+    before = {cell.id: cell.get("outputs") for cell in stored.cells}
+    for cell in fresh.cells:
+        if cell.cell_type != "code":
+            continue
+        cell.metadata.pop("execution", None)
+        outputs = [_published(output) for output in cell.outputs if output.get("name") != "stderr"]
+        if "timing" in cell.metadata.get("tags", []) and before.get(cell.id) and not os.environ.get("TIMINGS"):
+            outputs = before[cell.id]
+        cell.outputs = outputs
+    return fresh
+
+
+def _published(output):
+    if output.output_type in {"display_data", "execute_result"}:
+        output.data.pop("application/vnd.jupyter.widget-view+json", None)
+        if output.metadata.get("course", {}).get("publish") is False:
+            alt = output.data["text/plain"]
+            output.data = {
+                "text/plain": f"[Shown when you run this cell: {alt} Their licence does not let us publish them here.]"
+            }
+    return output
+
+
+def doctor():
+    """Print what this machine has, what is prepared, and what to do about what is missing."""
+    import numpy  # noqa: F401  fails here, with a clear name, where the install is broken
+
+    from helpers import cache, modules, photos
+
+    print(f"Python      {platform.python_version()} on {platform.system()} {platform.machine()}")
+    wrong = []
+    for line in (ROOT / "requirements.txt").read_text().splitlines():
+        found = re.match(r"([\w.-]+)==(\S+)(?: ; (.+?))? \\", line)
+        if found and _applies(found[3]):
+            have = _version(found[1])
+            if have != found[2]:
+                wrong.append(f"{found[1]} {have or 'missing'}, locked {found[2]}")
+    print(f"Lock        {'every package as locked' if not wrong else '; '.join(wrong)}")
+    print(f"TensorFlow  {_version('tensorflow-cpu') or _version('tensorflow')}, Keras {_version('keras')}, {_gpus()}")
+    print(f"Source      {modules.source()}")
+    free = shutil.disk_usage(cache.root() if cache.root().exists() else ROOT).free / 1e9
+    print(f"Cache       {cache.root()}, {free:.1f} GB free")
+    ready = [name for name in modules.catalogue() if modules.is_ready(name)]
+    print(
+        f"Modules     {len(ready)} of {len(modules.catalogue())} prepared; photo sets: {', '.join(photos.catalogue())}"
+    )
+    print(
+        "Clients     " + ", ".join(f"{name} {'yes' if shutil.which(name) else 'no'}" for name in ("npm", "git", "make"))
+    )
+    if wrong:
+        print("\nRun `make run` (or `python3 -m helpers install`) to mend the install.")
+
+
+def _applies(marker):
+    from packaging.markers import Marker
+
+    return marker is None or Marker(marker).evaluate()
+
+
+def _version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _gpus():
+    import tensorflow as tf
+
+    count = len(tf.config.list_physical_devices("GPU"))
+    return f"{count} GPU" if count else "no GPU: every lesson is made for a CPU"

@@ -1,0 +1,117 @@
+"""Every figure, each with its alt text.
+
+A function draws and displays; the alt text goes with the picture (and is its plain-text form, for a reader without
+pictures). A photo whose licence does not let us publish it is marked: you see it when you run the cell, and
+`make refresh` leaves its alt text in its place.
+"""
+
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+
+from helpers import photos
+
+GREEN, GREY, ORANGE = "#2a7f3f", "#9aa0a6", "#d9730d"  # told apart by readers who see no red or green
+
+
+def show(figure, alt, publish=True):
+    """Display a matplotlib figure as PNG with its alt text (str) and close it."""
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=100, bbox_inches="tight", metadata={"Software": None})
+    plt.close(figure)
+    marks = {"image/png": {"alt": alt}, "course": {"publish": publish}}
+    display({"image/png": picture.getvalue(), "text/plain": alt}, raw=True, metadata=marks)
+
+
+def photo_grid(photo_set, rows=None, captions=None, columns=6):
+    """Show photos of a set: rows are positions (default: the first of each class), captions (list of str) theirs."""
+    if rows is None:
+        rows = np.unique(photo_set.labels, return_index=True)[1]
+    if captions is None:
+        captions = [photo_set.class_names[photo_set.labels[row]] for row in rows]
+    lines = -(-len(rows) // columns)
+    figure, axes = plt.subplots(lines, columns, figsize=(1.8 * columns, 2.1 * lines), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, row, caption in zip(axes.flat, rows, captions, strict=False):
+        axis.imshow(photos.read(photo_set.paths[row]))
+        axis.set_title(caption, fontsize=9)
+    credit = photo_set.card.get("credit", "")
+    figure.text(0.5, 0.0, f"Photos: {credit}" if credit else "", ha="center", va="top", fontsize=7, color="#5f6368")
+    said = ", ".join(caption.replace("\n", " ") for caption in captions)
+    alt = f"{len(rows)} photos of {photo_set.card.get('name', 'a folder')}: {said}."
+    show(figure, alt, publish=photo_set.card.get("show", False))
+
+
+def top_names(photo_set, row, names, shares, title):
+    """Show one photo beside a model's first names (list of str) and their probabilities (list of float in [0, 1])."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), width_ratios=[1, 1.6], layout="constrained")
+    left.imshow(photos.read(photo_set.paths[row]))
+    left.axis("off")
+    _bars(right, names, shares)
+    right.set_title(title, fontsize=10)
+    figure.supxlabel(f"Photo: {photo_set.card.get('credit', '')}", fontsize=7, color="#5f6368")
+    said = ", ".join(f"{name} {share:.2f}" for name, share in zip(names, shares, strict=True))
+    show(figure, f"A photo, and beside it as bars: {title}: {said}.", publish=photo_set.card.get("show", False))
+
+
+def bars(panels, xlabel="probability", best=1.0):
+    """Show bar charts side by side: panels is {title: (names, values)}; the x axes run from 0 to best."""
+    figure, axes = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 2.4), squeeze=False, layout="constrained")
+    said = []
+    for axis, (title, (names, values)) in zip(axes.flat, panels.items(), strict=True):
+        _bars(axis, names, values, best)
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel(xlabel, fontsize=8)
+        said.append(f"{title}: " + ", ".join(f"{n} {v:.3g}" for n, v in zip(names, values, strict=True)))
+    show(figure, f"Bar charts of {xlabel}. {'; '.join(said)}.")
+
+
+def _bars(axis, names, values, best=1.0):
+    axis.barh(range(len(names)), values, color=GREEN)
+    axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=8)
+    axis.invert_yaxis()
+    axis.set_xlim(0, best)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def accuracies(results, chance=None, title="", xlabel="accuracy, with its 95 % interval"):
+    """Show shares with their intervals: results is {name: (value, low, high)}, chance a dashed line."""
+    figure, axis = plt.subplots(figsize=(7, 0.6 + 0.36 * len(results)), layout="constrained")
+    for place, (value, low, high) in enumerate(results.values()):
+        axis.plot([low, high], [place, place], color=GREEN, linewidth=2)
+        axis.plot(value, place, "o", color=GREEN)
+    if chance is not None:
+        axis.axvline(chance, color=GREY, linestyle="--")
+        axis.text(chance, -0.75, " chance", color="#5f6368", fontsize=8, va="center")
+    axis.set_yticks(range(len(results)), results, fontsize=9)
+    axis.set_ylim(len(results) - 0.5, -1.0 if chance is not None else -0.5)
+    axis.set_xlim(0, 1)
+    axis.set_xlabel(xlabel, fontsize=8)
+    axis.set_title(title, fontsize=10)
+    axis.spines[["top", "right"]].set_visible(False)
+    said = "; ".join(f"{name} {value:.3f}, {low:.3f} to {high:.3f}" for name, (value, low, high) in results.items())
+    show(
+        figure,
+        f"{title or 'Accuracies'} with 95 % intervals: {said}{f'; chance {chance:.3f}' if chance is not None else ''}.",
+    )
+
+
+def confusion(matrix, class_names, title="rows: what it is; columns: what the head said"):
+    """Show a confusion matrix, int [k, k], in shares of each row."""
+    shares = matrix / matrix.sum(axis=1, keepdims=True)
+    size = 2 + 0.42 * len(class_names)
+    figure, axis = plt.subplots(figsize=(size + 1, size), layout="constrained")
+    axis.imshow(shares, cmap="Greens", vmin=0, vmax=1)
+    for row, column in np.argwhere(shares >= 0.005):
+        tone = "white" if shares[row, column] > 0.5 else "black"
+        axis.text(
+            column, row, f"{shares[row, column]:.2f}".lstrip("0"), ha="center", va="center", fontsize=7, color=tone
+        )
+    axis.set_xticks(range(len(class_names)), class_names, rotation=60, ha="right", fontsize=8)
+    axis.set_yticks(range(len(class_names)), class_names, fontsize=8)
+    axis.set_title(title, fontsize=9)
+    recalls = ", ".join(f"{name} {shares[k, k]:.2f}" for k, name in enumerate(class_names))
+    show(figure, f"Confusion matrix. Share named right: {recalls}.")

@@ -1,0 +1,134 @@
+"""The catalogue of pretrained modules: which there are, where they come from, and what each really is.
+
+The catalogue itself is data/modules.toml. COURSE_SOURCE=packaged (the default) builds a module on first use out of a
+pinned package; COURSE_SOURCE=official asks TensorFlow Hub for the handle and Keras for its own download.
+"""
+
+import functools
+import hashlib
+import json
+import os
+import tomllib
+from pathlib import Path
+
+from helpers import cache
+
+RECIPE = 1  # raise it when what helpers.packaged writes changes: every module is then built anew
+
+
+@functools.cache
+def catalogue():
+    """Return data/modules.toml as {name: dict}; the fields are explained at its top."""
+    return tomllib.loads((cache.ROOT / "data" / "modules.toml").read_text())
+
+
+def source():
+    """Return where modules and photos come from: "packaged" (default) or "official"."""
+    chosen = os.environ.get("COURSE_SOURCE", "packaged")
+    if chosen not in {"packaged", "official"}:
+        raise ValueError(f"COURSE_SOURCE is {chosen!r}; it is packaged (default) or official.")
+    return chosen
+
+
+def entry(name):
+    """Return a module's catalogue entry (dict); ValueError, with the names there are, for an unknown one."""
+    if name not in catalogue():
+        raise ValueError(f"no module is called {name!r}; the catalogue has {', '.join(catalogue())}.")
+    return catalogue()[name]
+
+
+def path(name):
+    """Return the SavedModel folder (str) of a module, prepared on first use.
+
+    hub.load(path) gives a callable: float32 RGB [n, h, w, 3] in [0, 1], or strings [n] for text, to float32 [n, d].
+    Raises ValueError for an unknown name, helpers.packaged.fetch.FetchError where its package can't be had.
+    """
+    found = entry(name)
+    if not found["input_size"]:
+        import tensorflow_text  # noqa: F401  a text module's graph uses its operations
+    return str(cache.prepared(f"modules/{name}-{fingerprint(name)}", lambda folder: _build(name, folder)))
+
+
+def is_ready(name):
+    """Return whether a module is prepared (bool)."""
+    return (cache.root() / "modules" / f"{name}-{fingerprint(name)}").exists()
+
+
+def fingerprint(name):
+    """Return a short name (str) for the exact bytes behind a module: its package's hash and how it was built."""
+    hashes = [origin["sha256"] for origin in entry(name)["origins"]]
+    return hashlib.sha256(" ".join([*hashes, str(RECIPE)]).encode()).hexdigest()[:10]
+
+
+def _build(name, folder):
+    if entry(name)["input_size"]:
+        from helpers.packaged import image as recipes
+    else:
+        from helpers.packaged import text as recipes
+    getattr(recipes, name)(folder, entry(name)["origins"])
+
+
+def official_model(architecture, weights="imagenet", include_top=True, pooling=None, input_shape=None):
+    """Return keras.applications.<architecture> with its real ImageNet weights (keras.Model).
+
+    The arguments are Keras' own. The packaged source has ResNet50 whole, and MobileNetV2, InceptionV3 and DenseNet121
+    without their 1000-class top. Raises ValueError for what it has not.
+    """
+    import keras
+
+    if weights != "imagenet":
+        raise ValueError(f'weights is {weights!r}; this function brings the ImageNet weights: weights="imagenet".')
+    if source() == "official":
+        build = getattr(keras.applications, architecture)
+        return build(weights=weights, include_top=include_top, pooling=pooling, input_shape=input_shape)
+    from helpers.packaged import image
+
+    found = {e["keras"]: e for e in catalogue().values() if e["keras"]}
+    if architecture not in found or (include_top and architecture != "ResNet50"):
+        raise ValueError(
+            f"the packaged source has no {architecture} {'with its top' if include_top else ''}: it has ResNet50, and "
+            f"with include_top=False {', '.join(found)}. COURSE_SOURCE=official has them all."
+        )
+    # Only the first carrier of ResNet50 has the 1000-class layer.
+    origins = found[architecture]["origins"][: 1 if include_top else None]
+    return image.keras_model(architecture, origins, include_top, pooling, input_shape)
+
+
+def class_names(name):
+    """Return the class names (list of str) of ImageNet (for "resnet_50") or of "plantvillage_inception_v3"."""
+    if name == "resnet_50":
+        from helpers.packaged import image
+
+        return image.imagenet_labels(entry(name)["origins"][0])
+    labels = Path(path(name), "assets.extra", "labels.json")
+    if not labels.exists():
+        raise ValueError(f"{name} has no class names: it gives a feature vector.")
+    return json.loads(labels.read_text())
+
+
+def table():
+    """Return the gallery of modules (pandas.DataFrame), a row each: what it is, its sizes, its licence, its origin."""
+    import pandas
+
+    rows = [
+        {
+            "module": name,
+            "what it really is": e["identity"],
+            "handle": e["handle"].removeprefix("https://tfhub.dev/") or "none",
+            "input": f"{e['input_size']} px" if e["input_size"] else "text",
+            "vector": e["output_dim"],
+            "weights' licence": e["weights_licence"],
+            "carried by": f"{e['origins'][0]['package']} {e['origins'][0]['version']}",
+        }
+        for name, e in catalogue().items()
+    ]
+    return pandas.DataFrame(rows).set_index("module")
+
+
+def identity(name):
+    """Return one sentence (str) that says what a module really is, to stand above a result that depends on it."""
+    found = entry(name)
+    asked = found["handle"].removeprefix("https://tfhub.dev/") or "no TensorFlow Hub handle"
+    if source() == "official" and found["handle"]:
+        return f"{name} is {found['handle']} itself."
+    return f"{name} ({asked}): {found['identity']}. {found['identity_proof']}"

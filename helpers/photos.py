@@ -1,0 +1,246 @@
+"""Labelled photo sets: load one by name or from a folder, check it at the door, decode its photos."""
+
+import csv
+import dataclasses
+import functools
+import hashlib
+import re
+import tomllib
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from helpers import cache
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+
+
+class PhotoError(ValueError):
+    """A photo or a photo folder can't be used. The message names it, says why, and what to do next."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PhotoSet:
+    """A labelled photo set of n photos.
+
+    paths: tuple of n Path.  labels: int32 [n].  class_names: tuple of str, in label order.
+    groups: str array [n], or None; photos of one group never stand on both sides of a split.
+    texts: object array [n] of str, or None.  table: DataFrame of n rows, or None.
+    card: dict, the set's catalogue entry (licence, show, credit ...), with its name.
+    """
+
+    paths: tuple
+    labels: np.ndarray
+    class_names: tuple
+    groups: np.ndarray | None = None
+    texts: np.ndarray | None = None
+    table: object = None
+    card: dict = dataclasses.field(default_factory=dict)
+
+    def __len__(self):
+        return len(self.paths)
+
+    def take(self, rows):
+        """Return the set (PhotoSet) of some of its photos: rows is a list of positions or a boolean mask [n]."""
+        rows = np.arange(len(self))[np.asarray(rows)]
+        return dataclasses.replace(
+            self,
+            paths=tuple(self.paths[row] for row in rows),
+            labels=self.labels[rows],
+            groups=None if self.groups is None else self.groups[rows],
+            texts=None if self.texts is None else self.texts[rows],
+            table=None if self.table is None else self.table.iloc[rows],
+        )
+
+
+@functools.cache
+def catalogue():
+    """Return data/photos.toml as {name: dict}; the fields are explained at its top."""
+    return tomllib.loads((cache.ROOT / "data" / "photos.toml").read_text())
+
+
+def load(name_or_folder, target=None):
+    """Return a photo set (PhotoSet), prepared on first use. Reads names and headers, decodes nothing.
+
+    name_or_folder: a name in data/photos.toml, or a folder with one folder of photos per class and, if photos belong
+    together (several of one leaf), a groups.csv with the columns file and group.
+    target: what the labels say, for a set that has several.
+    Raises PhotoError for an unknown name, a folder that is none, an empty or a single class, a file that is no photo,
+    one photo in two classes, a groups.csv that does not fit. A photo that stands twice in one class is left out.
+    """
+    name = str(name_or_folder)
+    if name not in catalogue():
+        folder = Path(name).expanduser()
+        if not folder.exists() and not {"/", "\\"} & set(name):
+            raise PhotoError(f"no photo set is called {name!r}: there are {', '.join(catalogue())}, or name a folder.")
+        _check_target(target, None)
+        return _from_folder(folder, {"name": folder.name, "licence": "the reader's own", "show": False, "credit": ""})
+    card = {"name": name, **catalogue()[name]}
+    _check_target(target, card["target"])
+    from helpers.packaged import photo_sets
+
+    recipe = getattr(photo_sets, name)
+    key = hashlib.sha256("".join(origin["sha256"] for origin in card["origins"]).encode()).hexdigest()[:10]
+    folder = cache.prepared(f"photos/{name}-{key}", lambda part: recipe(part, card))
+    found = _from_folder(folder, card)
+    names = tuple(re.sub(r"^\d+ ", "", class_name) for class_name in found.class_names)
+    return dataclasses.replace(found, class_names=names)
+
+
+def _check_target(target, only):
+    if target not in (None, only):
+        has = f"its one target is {only!r}" if only else "a folder's labels are its folders' names"
+        raise PhotoError(f"there is no target {target!r} here: {has}. Leave target out.")
+
+
+def _from_folder(folder, card):
+    if not folder.is_dir():
+        raise PhotoError(
+            f"{folder} is {'a file' if folder.exists() else 'not there'}; name a folder with one folder of "
+            "photos per class."
+        )
+    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
+    if len(classes) < 2:
+        found = f"one class, {classes[0].name!r}" if classes else "no class folder"
+        raise PhotoError(f"{folder} holds {found}; a classifier needs two folders of photos or more, one per class.")
+    paths, labels = [], []
+    for label, each in enumerate(classes):
+        photos = sorted(path for path in each.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+        if not photos:
+            other = sorted({path.suffix or path.name for path in each.iterdir()})
+            holds = f"it holds {some(other)}" if other else "it is empty"
+            raise PhotoError(
+                f"the class {each.name!r} in {folder} has no photo ({holds}); photos end in {', '.join(SUFFIXES)}."
+            )
+        paths += photos
+        labels += [label] * len(photos)
+    _check_headers(paths)
+    keep = _without_duplicates(paths, labels)
+    paths, labels = [paths[row] for row in keep], [labels[row] for row in keep]
+    return PhotoSet(
+        paths=tuple(paths),
+        labels=np.array(labels, np.int32),
+        class_names=tuple(each.name for each in classes),
+        groups=_groups(folder, paths),
+        card=card,
+    )
+
+
+def _check_headers(paths):
+    bad = []
+    for path in paths:
+        try:
+            with Image.open(path):
+                pass
+        except (UnidentifiedImageError, OSError) as error:
+            bad.append(f"{path} ({'empty file' if path.stat().st_size == 0 else type(error).__name__})")
+    if bad:
+        raise PhotoError(
+            f"{len(bad)} of {len(paths)} files are no readable photos: {some(bad)}. Remove or replace them."
+        )
+
+
+def some(names, most=5):
+    """Return the first of many names, and how many more there are (str)."""
+    return "; ".join(names[:most]) + (f"; and {len(names) - most} more" if len(names) > most else "")
+
+
+def _without_duplicates(paths, labels):
+    """Return the rows to keep. Only files of one size are compared, so that a large set is not read whole."""
+    by_size = {}
+    for row, path in enumerate(paths):
+        by_size.setdefault(path.stat().st_size, []).append(row)
+    first, dropped = {}, set()
+    for rows in by_size.values():
+        for row in rows if len(rows) > 1 else []:
+            same = first.setdefault(content_hash(paths[row]), row)
+            if labels[same] != labels[row]:
+                raise PhotoError(
+                    f"one photo stands in two classes: {paths[same]} and {paths[row]}. Remove the wrong one."
+                )
+            if same != row:
+                dropped.add(row)
+    if dropped:
+        warnings.warn(
+            f"left out {len(dropped)} photos that stand twice in their class: "
+            f"{some([str(paths[row]) for row in sorted(dropped)])}",
+            stacklevel=4,
+        )
+    return [row for row in range(len(paths)) if row not in dropped]
+
+
+def _groups(folder, paths):
+    listing = folder / "groups.csv"
+    if not listing.exists():
+        return None
+    with open(listing, newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or not {"file", "group"} <= set(rows[0]):
+        raise PhotoError(f"{listing} needs the columns file and group.")
+    group_of = {row["file"]: row["group"] for row in rows}
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    if missing := [name for name in names if name not in group_of]:
+        raise PhotoError(f"{listing} names no group for {some(missing)}.")
+    if unknown := [name for name in group_of if not (folder / name).exists()]:
+        raise PhotoError(f"{listing} names photos that are not there: {some(unknown)}.")
+    return np.array([group_of[name] for name in names], dtype=str)
+
+
+def content_hash(path):
+    """Return a file's content as a short hash (bytes)."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "blake2b").digest()[:16]
+
+
+def read(path, size=None):
+    """Return a photo as uint8 RGB [h, w, 3], upright, or [size, size, 3] with size in pixels.
+
+    Grey, palette, CMYK and 16-bit pictures become RGB; transparent ones are laid on white; a camera's rotation note
+    (EXIF) is obeyed. Raises PhotoError for a file that can't be decoded whole.
+    """
+    try:
+        with Image.open(path) as image:
+            if size:
+                image.draft("RGB", (size, size))  # lets a large JPEG be decoded at a fraction of its size
+            ImageOps.exif_transpose(image, in_place=True)
+            image = _rgb(image)
+            return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR) if size else image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise PhotoError(f"{path} can't be decoded ({error}). Remove it or get the file again.") from None
+
+
+def _rgb(image):
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def faults(photo_set):
+    """Return {row: what is wrong} for the photos that can't be decoded; decodes the whole set."""
+    found = {}
+    for row, path in enumerate(photo_set.paths):
+        try:
+            read(path)
+        except PhotoError as error:
+            found[row] = str(error)
+    return found
+
+
+def readable(photo_set):
+    """Return the set without photos that can't be decoded, and warn of each; PhotoError where a class is left empty."""
+    broken = faults(photo_set)
+    if not broken:
+        return photo_set
+    warnings.warn(f"left out {len(broken)} of {len(photo_set)} photos: {some(list(broken.values()))}", stacklevel=2)
+    left = photo_set.take([row for row in range(len(photo_set)) if row not in broken])
+    if len(set(left.labels)) < len(photo_set.class_names):
+        raise PhotoError("a class is left without a readable photo; replace the files named above.")
+    return left
