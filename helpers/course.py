@@ -5,6 +5,7 @@ It starts on a bare Python, so only the standard library is imported up here.
 
 import argparse
 import ast
+import base64
 import hashlib
 import importlib.metadata
 import json
@@ -43,7 +44,7 @@ def main(arguments=None):
         "refresh", help="run lessons in place, as they are committed (TIMINGS=1: timing cells too)"
     )
     add.add_argument("notebooks", nargs="*", metavar="NOTEBOOK")
-    add.set_defaults(call=lambda given: [refresh(path) for path in lessons(given.notebooks)])
+    add.set_defaults(call=lambda given: [prepare(), *map(refresh, lessons(given.notebooks))])
     add = commands.add_parser("doctor", help="say what this machine has and what is prepared")
     add.set_defaults(call=lambda given: doctor())
     given = parser.parse_args(arguments)
@@ -142,7 +143,8 @@ def prepare():
     for name in photos.catalogue():
         photos.load(name)
     for name in modules.catalogue():
-        modules.path(name)
+        if not modules.is_ready(name):
+            modules.path(name)
     done = ", ".join(cache.built) if cache.built else "nothing to download or build"
     print(f"Prepared in {time.monotonic() - start:.0f} s: {done}.", flush=True)
 
@@ -167,10 +169,10 @@ def run(names=(), parameters=()):
     BUILD.mkdir(exist_ok=True)
     rows = [_run_one(path, values) for path in paths]
     (BUILD / "results.json").write_text(json.dumps([row["metrics"] for row in rows if row["metrics"]], indent=1) + "\n")
-    width = max(len(row["lesson"]) for row in rows)
-    print(f"\n{'lesson':{width}}  seconds  {'main metric':46}  look at")
+    width, wide = max(len(row["lesson"]) for row in rows), max(len(row["main"]) for row in rows)
+    print(f"\n{'lesson':{width}}  seconds  {'main metric':{wide}}  look at")
     for row in rows:
-        print(f"{row['lesson']:{width}}  {row['seconds']:7.0f}  {row['main']:46}  build/{row['lesson']}.ipynb")
+        print(f"{row['lesson']:{width}}  {row['seconds']:7.0f}  {row['main']:{wide}}  build/{row['lesson']}.ipynb")
     print(f"{'all lessons':{width}}  {sum(row['seconds'] for row in rows):7.0f}")
     if failed := [row["lesson"] for row in rows if row["failed"]]:
         raise CourseError(
@@ -214,6 +216,22 @@ def _run_one(path, values):
     return {"lesson": path.stem, "seconds": seconds, "main": main, "metrics": metrics, "failed": failed}
 
 
+def report(lesson, photo_set, module, label, **metrics):
+    """Display a lesson's metrics for machines and for people.
+
+    label: what the main metric is, in a few words.  metrics: name=(value, low, high, n), one of them named main; low
+    and high are None where there is no interval.
+    """
+    from IPython.display import display
+
+    from helpers import modules
+
+    named = {name: dict(zip(("value", "low", "high", "n"), row, strict=True)) for name, row in metrics.items()}
+    payload = {"lesson": lesson, "source": modules.source(), "photo_set": photo_set, "module": module, "label": label}
+    payload["metrics"] = named
+    display({METRICS: payload, "text/plain": f"main metric: {describe(payload)}"}, raw=True)
+
+
 def metrics_of(notebook):
     """Return the metrics (dict) that a run lesson displays, {} where it has none."""
     for cell in notebook.cells:
@@ -224,11 +242,12 @@ def metrics_of(notebook):
 
 
 def describe(metrics):
-    """Return a lesson's first metric as a few words (str)."""
-    for name, value in metrics.get("metrics", {}).items():
-        between = f" [{value['low']:.3f} {value['high']:.3f}]" if value.get("low") is not None else ""
-        return f"{value.get('label', name)} {value['value']:.3f}{between}, n = {value['n']}"
-    return "none"
+    """Return a lesson's main metric in a few words (str)."""
+    if "main" not in metrics.get("metrics", {}):
+        return "none"
+    main = metrics["metrics"]["main"]
+    between = f" [{main['low']:.3f} {main['high']:.3f}]" if main["low"] is not None else ""
+    return f"{main['value']:.3f}{between} {metrics['label']}, n = {main['n']}"
 
 
 def refresh(path):
@@ -241,7 +260,15 @@ def refresh(path):
     print(path.stem, flush=True)
     where = {"metadata": {"path": str(path.parent)}}
     NotebookClient(fresh, timeout=900, kernel_name="python3", record_timing=False, resources=where).execute()
+    _save_figures(fresh, path.parent / "figures")
     nbformat.write(clean(fresh, stored), path)
+
+
+def _save_figures(notebook, folder):
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        if name := output.get("metadata", {}).get("course", {}).get("save"):
+            folder.mkdir(exist_ok=True)
+            (folder / name).write_bytes(base64.b64decode(output.data["image/png"]))
 
 
 def clean(fresh, stored):

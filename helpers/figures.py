@@ -16,12 +16,16 @@ from helpers import photos
 GREEN, GREY, ORANGE = "#2a7f3f", "#9aa0a6", "#d9730d"  # told apart by readers who see no red or green
 
 
-def show(figure, alt, publish=True):
-    """Display a matplotlib figure as PNG with its alt text (str) and close it."""
+def show(figure, alt, publish=True, save=None):
+    """Display a matplotlib figure as PNG with its alt text (str) and close it.
+
+    publish: whether the picture may stand in a committed notebook.  save: a file name under notebooks/figures, to which
+    `make refresh` writes the picture for use outside the lesson.
+    """
     picture = io.BytesIO()
     figure.savefig(picture, dpi=100, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
-    marks = {"image/png": {"alt": alt}, "course": {"publish": publish}}
+    marks = {"image/png": {"alt": alt}, "course": {"publish": publish, "save": save}}
     display({"image/png": picture.getvalue(), "text/plain": alt}, raw=True, metadata=marks)
 
 
@@ -77,26 +81,51 @@ def _bars(axis, names, values, best=1.0):
     axis.spines[["top", "right"]].set_visible(False)
 
 
-def accuracies(results, chance=None, title="", xlabel="accuracy, with its 95 % interval"):
-    """Show shares with their intervals: results is {name: (value, low, high)}, chance a dashed line."""
-    figure, axis = plt.subplots(figsize=(7, 0.6 + 0.36 * len(results)), layout="constrained")
+def accuracies(results, commonest=None, title="", xlabel="accuracy, with its 95 % interval"):
+    """Show shares with their intervals: results is {name: (value, low, high)}.
+
+    commonest: what always naming the commonest class would score, a dashed line.
+    """
+    figure, axis = plt.subplots(figsize=(7, 0.8 + 0.36 * len(results)), layout="constrained")
+    said = _intervals(axis, results, commonest)
+    axis.set_xlabel(xlabel, fontsize=8)
+    axis.set_title(title, fontsize=10)
+    show(figure, f"{title or 'Accuracies'} with 95 % intervals: {said}.")
+
+
+def _intervals(axis, results, commonest):
+    """Draw values with their intervals; return them as words for the alt text."""
     for place, (value, low, high) in enumerate(results.values()):
         axis.plot([low, high], [place, place], color=GREEN, linewidth=2)
         axis.plot(value, place, "o", color=GREEN)
-    if chance is not None:
-        axis.axvline(chance, color=GREY, linestyle="--")
-        axis.text(chance, -0.75, " chance", color="#5f6368", fontsize=8, va="center")
+    if commonest is not None:
+        axis.axvline(commonest, color=GREY, linestyle="--")
+        axis.text(commonest, -0.75, " always the commonest class", color="#5f6368", fontsize=8, va="center")
     axis.set_yticks(range(len(results)), results, fontsize=9)
-    axis.set_ylim(len(results) - 0.5, -1.0 if chance is not None else -0.5)
+    axis.set_ylim(len(results) - 0.5, -0.5 if commonest is None else -1.0)
     axis.set_xlim(0, 1)
-    axis.set_xlabel(xlabel, fontsize=8)
-    axis.set_title(title, fontsize=10)
     axis.spines[["top", "right"]].set_visible(False)
     said = "; ".join(f"{name} {value:.3f}, {low:.3f} to {high:.3f}" for name, (value, low, high) in results.items())
-    show(
-        figure,
-        f"{title or 'Accuracies'} with 95 % intervals: {said}{f'; chance {chance:.3f}' if chance is not None else ''}.",
-    )
+    return said if commonest is None else f"{said}; always the commonest class {commonest:.3f}"
+
+
+def two_ways(photo_set, row, names, shares, results, commonest, save=None):
+    """Show the course in one picture: a photo, a complete model's names for it, and heads of our own with intervals."""
+    figure, axes = plt.subplots(1, 3, figsize=(12, 2.8), width_ratios=[1, 1.2, 1.7], layout="constrained")
+    axes[0].imshow(photos.read(photo_set.paths[row]))
+    axes[0].axis("off")
+    kind = photo_set.class_names[photo_set.labels[row]]
+    axes[0].set_title(f"a bean leaf: {kind}", fontsize=10)
+    _bars(axes[1], names, shares)
+    axes[1].set_title("a complete model has 1000 names,\nand none is a disease", fontsize=10)
+    axes[1].set_xlabel("probability", fontsize=8)
+    said = _intervals(axes[2], results, commonest)
+    axes[2].set_title("a frozen backbone under a head of our own:\nten flower species, 210 photos", fontsize=10)
+    axes[2].set_xlabel("accuracy, with its 95 % interval", fontsize=8)
+    figure.supxlabel(f"Photo: {photo_set.card['credit']}", fontsize=7, color="#5f6368")
+    first = ", ".join(f"{name} {share:.2f}" for name, share in zip(names, shares, strict=True))
+    alt = f"A bean leaf ({kind}). The complete model's first names for it: {first}. Own heads on ten species: {said}."
+    show(figure, alt, publish=photo_set.card["show"], save=save)
 
 
 def confusion(matrix, class_names, title="rows: what it is; columns: what the head said"):

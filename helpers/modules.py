@@ -126,9 +126,18 @@ def table():
 
 
 def identity(name):
-    """Return one sentence (str) that says what a module really is, to stand above a result that depends on it."""
+    """Return one sentence (str) that says what a module, or a keras.applications model, really is.
+
+    name: a catalogue name, or an architecture such as "ResNet50". A lesson shows it above the first result that
+    depends on it.
+    """
+    carriers = {e["keras"]: e["origins"][0] for e in catalogue().values() if e["keras"]}
+    if name in carriers:
+        carried = f"as {carriers[name]['package']} {carriers[name]['version']} carries them"
+        where = "as Keras downloads them" if source() == "official" else carried
+        return f"{name}: the ImageNet weights of keras.applications.{name}, {where}."
     found = entry(name)
-    asked = found["handle"].removeprefix("https://tfhub.dev/") or "no TensorFlow Hub handle"
     if source() == "official" and found["handle"]:
-        return f"{name} is {found['handle']} itself."
+        return f"{name}: {found['handle']} itself."
+    asked = found["handle"].removeprefix("https://tfhub.dev/") or "no TensorFlow Hub handle"
     return f"{name} ({asked}): {found['identity']}. {found['identity_proof']}"

@@ -1,0 +1,92 @@
+"""Every lesson runs with quick parameters, and what is committed is fit to be read and published."""
+
+import nbformat
+import pytest
+
+from helpers import course, photos
+
+LESSONS = course.lessons()
+QUICK = {
+    "00_start_here": {"repeats": 1},
+    "01_official_model": {"photos_per_class": 2, "repeats": 1},
+}
+RANGES = {  # what a lesson's main metric must lie in, whatever the machine
+    "00_start_here": (0.87, 0.96),
+    "01_official_model": (0.88, 0.97),
+}
+
+
+@pytest.fixture(params=LESSONS, ids=lambda path: path.stem)
+def lesson(request):
+    return request.param
+
+
+def outputs_of(notebook):
+    return [output for cell in notebook.cells for output in cell.get("outputs", [])]
+
+
+def test_every_lesson_runs_with_quick_parameters(lesson, tmp_path):
+    import papermill
+
+    known = papermill.inspect_notebook(str(lesson))
+    assert set(QUICK[lesson.stem]) <= set(known)
+    target = tmp_path / lesson.name
+    papermill.execute_notebook(
+        str(lesson),
+        str(target),
+        QUICK[lesson.stem],
+        cwd=str(course.NOTEBOOKS),
+        kernel_name="python3",
+        progress_bar=False,
+    )
+    metrics = course.metrics_of(nbformat.read(target, 4))
+    low, high = RANGES[lesson.stem]
+    assert metrics["lesson"] == lesson.stem
+    assert low <= metrics["metrics"]["main"]["value"] <= high
+
+
+def test_committed_lessons_ran_in_order_and_without_noise(lesson):
+    notebook = nbformat.read(lesson, 4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    kinds = {(output.output_type, output.get("name")) for output in outputs_of(notebook)}
+    assert ("stream", "stderr") not in kinds
+    assert not any(kind == "error" for kind, _ in kinds)
+    assert str(course.ROOT) not in lesson.read_text()
+
+
+def test_lessons_keep_the_shape_that_a_reader_knows(lesson):
+    notebook = nbformat.read(lesson, 4)
+    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    headings = [line for text in texts for line in text.splitlines() if line.startswith("# ")]
+    assert len(headings) == 1
+    assert notebook.cells[0].source.startswith(headings[0])
+    for row in ("Question", "Afterwards you can", "You need to know", "Time"):
+        assert f"**{row}**" in notebook.cells[0].source
+    for section in ("## What we saw", "## Try it yourself", "## Sources"):
+        assert any(section in text for text in texts)
+    assert "parameters" in next(cell for cell in notebook.cells if cell.cell_type == "code").metadata.tags
+    assert course.metrics_of(notebook)["metrics"]["main"]
+
+
+def test_every_stored_picture_has_alt_text(lesson):
+    pictures = [output for output in outputs_of(nbformat.read(lesson, 4)) if "image/png" in output.get("data", {})]
+    assert pictures
+    for picture in pictures:
+        alt = picture.metadata["image/png"]["alt"]
+        assert len(alt) > 40
+        assert picture.data["text/plain"] == alt
+
+
+def test_no_picture_is_stored_whose_licence_does_not_allow_it(lesson):
+    for output in outputs_of(nbformat.read(lesson, 4)):
+        if output.get("metadata", {}).get("course", {}).get("publish") is False:
+            assert set(output.data) == {"text/plain"}
+
+
+def test_only_sets_with_a_named_licence_are_shown():
+    shown = {name: card for name, card in photos.catalogue().items() if card["show"]}
+    assert shown
+    for card in shown.values():
+        assert card["credit"]
+        assert "not verified" not in card["licence"]
