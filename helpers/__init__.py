@@ -26,6 +26,8 @@ _PARTS = ("modules", "photos", "features", "training", "evaluation", "figures", 
 
 
 def __getattr__(name):
+    if name == "HubLayer":
+        return importlib.import_module("helpers.hub_layer").HubLayer
     if name in _PARTS:
         return importlib.import_module(f"helpers.{name}")
     raise AttributeError(f"helpers has no part {name!r}; it has {', '.join(_PARTS)}")

@@ -1,5 +1,6 @@
 """Where prepared things live, and how they get there whole or not at all."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -38,7 +39,9 @@ def prepared(name, build):
                 finally:
                     shutil.rmtree(part, ignore_errors=True)
                 built.append(str(name))
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
         raise PermissionError(
             f"{name} is not prepared yet, and the cache {root()} can't be written. Where a class shares it, its owner "
             "runs `python -m helpers prepare` once; or set COURSE_CACHE to a folder of your own."

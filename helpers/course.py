@@ -6,6 +6,7 @@ It starts on a bare Python, so only the standard library is imported up here.
 import argparse
 import ast
 import base64
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -16,11 +17,14 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
+import types
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS, BUILD = ROOT / "notebooks", ROOT / "build"
 METRICS = "application/vnd.plants.metrics+json"
+_reported = {}  # the metrics that this process has displayed, by lesson
 PLATFORMS = {("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64")}
 
 
@@ -44,7 +48,7 @@ def main(arguments=None):
         "refresh", help="run lessons in place, as they are committed (TIMINGS=1: timing cells too)"
     )
     add.add_argument("notebooks", nargs="*", metavar="NOTEBOOK")
-    add.set_defaults(call=lambda given: [prepare(), *map(refresh, lessons(given.notebooks))])
+    add.set_defaults(call=lambda given: refresh_all(given.notebooks))
     add = commands.add_parser("doctor", help="say what this machine has and what is prepared")
     add.set_defaults(call=lambda given: doctor())
     given = parser.parse_args(arguments)
@@ -184,7 +188,7 @@ def run(names=(), parameters=()):
 def _value(text):
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
 
 
@@ -205,15 +209,40 @@ def _run_one(path, values):
 
     start, failed = time.monotonic(), False
     target = BUILD / path.name
+    target.unlink(missing_ok=True)  # a run that fails early must not pass off an older one as its own
     print(f"{path.stem}", flush=True)
     try:
-        papermill.execute_notebook(str(path), str(target), values, cwd=str(NOTEBOOKS), kernel_name="python3")
+        with _noise_to(BUILD / f"{path.stem}.log"):
+            papermill.execute_notebook(
+                str(path),
+                str(target),
+                values,
+                cwd=str(NOTEBOOKS),
+                kernel_name="python3",
+                progress_bar={"file": sys.stdout},
+            )
     except papermill.exceptions.PapermillExecutionError as error:
         failed = f"{error.ename}: {error.evalue}".splitlines()[0]
+    except RuntimeError as error:  # the kernel did not start, or died
+        failed = str(error).splitlines()[0]
     seconds = time.monotonic() - start
-    metrics = metrics_of(nbformat.read(target, 4))
+    metrics = metrics_of(nbformat.read(target, 4)) if target.exists() else {}
     main = f"failed: {failed}" if failed else describe(metrics)
     return {"lesson": path.stem, "seconds": seconds, "main": main, "metrics": metrics, "failed": failed}
+
+
+@contextlib.contextmanager
+def _noise_to(log):
+    """Send what kernels write to the terminal's stderr (TensorFlow's start-up notes) into a file."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with open(log, "w") as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
 
 
 def report(lesson, photo_set, module, label, **metrics):
@@ -229,6 +258,7 @@ def report(lesson, photo_set, module, label, **metrics):
     named = {name: dict(zip(("value", "low", "high", "n"), row, strict=True)) for name, row in metrics.items()}
     payload = {"lesson": lesson, "source": modules.source(), "photo_set": photo_set, "module": module, "label": label}
     payload["metrics"] = named
+    _reported[lesson] = payload
     display({METRICS: payload, "text/plain": f"main metric: {describe(payload)}"}, raw=True)
 
 
@@ -247,7 +277,50 @@ def describe(metrics):
         return "none"
     main = metrics["metrics"]["main"]
     between = f" [{main['low']:.3f} {main['high']:.3f}]" if main["low"] is not None else ""
-    return f"{main['value']:.3f}{between} {metrics['label']}, n = {main['n']}"
+    return f"{main['value']:.3f}{between} {metrics.get('label', '')}, n = {main['n']}"
+
+
+def show_claims():
+    """Display the article's claims as a table: claim, the lesson that tests it, verdict, figure."""
+    from IPython.display import display
+
+    display({"text/markdown": claims(), "text/plain": claims()}, raw=True)
+
+
+def claims():
+    """Return the table of the article's claims (str, Markdown).
+
+    Figures come from the metrics of the lesson that runs, for other lessons from their committed outputs.
+    """
+    import nbformat
+
+    lines = ["| the article says | tested in | verdict | figure |", "|---|---|---|---|"]
+    for row in tomllib.loads((ROOT / "data" / "claims.toml").read_text()).values():
+        lesson = NOTEBOOKS / f"{row['lesson']}.ipynb"
+        payload = _reported.get(lesson.stem)
+        if payload is None and lesson.exists():
+            payload = metrics_of(nbformat.read(lesson, 4))
+        verdict, figure = "not tested yet", ""
+        if payload:
+            numbers = {name: types.SimpleNamespace(**found) for name, found in payload["metrics"].items()}
+            verdict, figure = row["verdict"], row["figure"].format(**numbers)
+        lines.append(f"| {row['claim']} | {lesson.stem[:2]} | {verdict} | {figure} |")
+    return "\n".join(lines) + "\n"
+
+
+def with_claims(readme):
+    """Return a README's text (str) with its claims table as it is now."""
+    before, rest = readme.split("<!-- claims -->")
+    return f"{before}<!-- claims -->\n{claims()}<!-- end of claims -->{rest.split('<!-- end of claims -->')[1]}"
+
+
+def refresh_all(names):
+    """Run lessons in place and renew what the README takes from them."""
+    prepare()
+    for path in lessons(names):
+        refresh(path)
+    readme = ROOT / "README.md"
+    readme.write_text(with_claims(readme.read_text()))
 
 
 def refresh(path):
@@ -296,7 +369,7 @@ def clean(fresh, stored):
 def _published(output):
     if output.output_type in {"display_data", "execute_result"}:
         output.data.pop("application/vnd.jupyter.widget-view+json", None)
-        if output.metadata.get("course", {}).get("publish") is False:
+        if output.metadata.get("course", {}).get("publish") is False and "image/png" in output.data:
             alt = output.data["text/plain"]
             output.data = {
                 "text/plain": f"[Shown when you run this cell: {alt} Their licence does not let us publish them here.]"

@@ -47,6 +47,8 @@ def cross_validate(features, labels, groups=None, model=None, folds=5, repeats=3
     """
     features, labels = np.asarray(features), np.asarray(labels)
     _check(features, labels, groups, folds)
+    if repeats < 1:
+        raise ValueError(f"repeats is {repeats}; once is the least.")
     model = linear_head() if model is None else model
     predictions = []
     for repeat in range(1 if groups is not None else repeats):
@@ -79,6 +81,8 @@ def wilson(share, n, z=1.96):
 
 def _group_bootstrap(correct, groups, seed, draws=2000):
     names, member = np.unique(groups, return_inverse=True)
+    if correct.min() == correct.max():  # nothing to resample; the groups are what evidence there is
+        return wilson(correct.mean(), len(names))
     right, size = np.bincount(member, correct), np.bincount(member)
     drawn = np.random.default_rng(seed).integers(len(names), size=(draws, len(names)))
     shares = right[drawn].sum(axis=1) / size[drawn].sum(axis=1)
@@ -96,7 +100,10 @@ def _check(features, labels, groups, folds):
         raise ValueError("there is only one class in the labels; a classifier needs two.")
     if groups is not None:
         if len(groups) != len(labels) or len(set(groups)) < 2:
-            raise ValueError(f"groups must name two groups or more for {len(labels)} photos; got {len(set(groups))}.")
+            raise ValueError(
+                f"groups must name a group for each of {len(labels)} photos, two groups or more; got {len(groups)} "
+                f"names of {len(set(groups))} groups."
+            )
     elif not 2 <= folds <= counts.min():
         raise ValueError(
             f"{folds} folds: at least 2 are needed, and no more than the smallest class has photos "

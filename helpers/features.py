@@ -54,14 +54,12 @@ def _run(photo_set, folder, batch_size, size):
         ahead = _read_ahead(pool, batches[0], size)
         for following in [*batches[1:], ()]:
             decoded, ahead = _decoded(ahead, photo_set), _read_ahead(pool, following, size)
-            vectors.append(run(decoded).numpy())
+            output = run(decoded)
+            if not (tf.is_tensor(output) and output.shape.rank == 2):
+                raise ValueError(f"{folder} gives {output} for a batch of photos; a feature vector [n, d] is needed.")
+            vectors.append(output.numpy())
             bar.update(len(decoded))
-    result = np.concatenate(vectors)
-    if result.ndim != 2:
-        raise ValueError(
-            f"{folder} gives {result.shape[1:]} per photo; a feature vector is needed, one row of numbers."
-        )
-    return result
+    return np.concatenate(vectors)
 
 
 def _read_ahead(pool, paths, size):

@@ -144,3 +144,17 @@ def confusion(matrix, class_names, title="rows: what it is; columns: what the he
     axis.set_title(title, fontsize=9)
     recalls = ", ".join(f"{name} {shares[k, k]:.2f}" for k, name in enumerate(class_names))
     show(figure, f"Confusion matrix. Share named right: {recalls}.")
+
+
+def heat_map(photo_set, row, heat, title):
+    """Show a photo beside a map of non-negative numbers over it, [h, w]."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.2), layout="constrained")
+    left.imshow(photos.read(photo_set.paths[row], size=len(heat)))
+    right.imshow(heat, cmap="magma", vmax=np.percentile(heat, 99))
+    right.set_title(title, fontsize=9)
+    for axis in (left, right):
+        axis.axis("off")
+    figure.supxlabel(f"Photo: {photo_set.card['credit']}", fontsize=7, color="#5f6368")
+    kind, share = photo_set.class_names[photo_set.labels[row]], (heat > 0).mean()
+    alt = f"A photo of {kind}, and a heat map of the {title}: {share:.0%} above 0."
+    show(figure, alt, publish=photo_set.card["show"])

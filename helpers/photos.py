@@ -44,7 +44,7 @@ class PhotoSet:
 
     def take(self, rows):
         """Return the set (PhotoSet) of some of its photos: rows is a list of positions or a boolean mask [n]."""
-        rows = np.arange(len(self))[np.asarray(rows)]
+        rows = np.arange(len(self))[np.asarray(rows) if len(rows) else slice(0)]
         return dataclasses.replace(
             self,
             paths=tuple(self.paths[row] for row in rows),
@@ -71,7 +71,7 @@ def load(name_or_folder, target=None):
     one photo in two classes, a groups.csv that does not fit. A photo that stands twice in one class is left out.
     """
     name = str(name_or_folder)
-    if name not in catalogue():
+    if name not in catalogue() or isinstance(name_or_folder, Path):
         folder = Path(name).expanduser()
         if not folder.exists() and not {"/", "\\"} & set(name):
             raise PhotoError(f"no photo set is called {name!r}: there are {', '.join(catalogue())}, or name a folder.")
@@ -107,7 +107,7 @@ def _from_folder(folder, card):
         raise PhotoError(f"{folder} holds {found}; a classifier needs two folders of photos or more, one per class.")
     paths, labels = [], []
     for label, each in enumerate(classes):
-        photos = sorted(path for path in each.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+        photos = sorted(path for path in each.iterdir() if _is_photo(path))
         if not photos:
             other = sorted({path.suffix or path.name for path in each.iterdir()})
             holds = f"it holds {some(other)}" if other else "it is empty"
@@ -128,13 +128,18 @@ def _from_folder(folder, card):
     )
 
 
+def _is_photo(path):
+    """Tell a photo by its name; macOS leaves ._NAME files beside its own."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
 def _check_headers(paths):
     bad = []
     for path in paths:
         try:
             with Image.open(path):
                 pass
-        except (UnidentifiedImageError, OSError) as error:
+        except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
             bad.append(f"{path} ({'empty file' if path.stat().st_size == 0 else type(error).__name__})")
     if bad:
         raise PhotoError(
@@ -175,11 +180,17 @@ def _groups(folder, paths):
     listing = folder / "groups.csv"
     if not listing.exists():
         return None
-    with open(listing, newline="") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with open(listing, newline="", encoding="utf-8-sig") as file:  # spreadsheets put a byte order mark first
+            rows = list(csv.DictReader(file))
+    except UnicodeDecodeError:
+        raise PhotoError(f"{listing} is not UTF-8 text; save it as CSV in UTF-8.") from None
     if not rows or not {"file", "group"} <= set(rows[0]):
         raise PhotoError(f"{listing} needs the columns file and group.")
-    group_of = {row["file"]: row["group"] for row in rows}
+    group_of = {}
+    for row in rows:
+        if row["group"] and group_of.setdefault(row["file"], row["group"]) != row["group"]:
+            raise PhotoError(f"{listing} names two groups for {row['file']}.")
     names = [path.relative_to(folder).as_posix() for path in paths]
     if missing := [name for name in names if name not in group_of]:
         raise PhotoError(f"{listing} names no group for {some(missing)}.")

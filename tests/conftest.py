@@ -55,7 +55,8 @@ def export_module(folder, call):
     import tensorflow as tf
 
     module = tf.Module()
-    module.__call__ = tf.function(call, input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)])
+    spec = tf.TensorSpec([None, None, None, 3], tf.float32)
+    module.__call__ = tf.function(call, input_signature=[spec], autograph=False)
     tf.saved_model.save(module, str(folder))
     return str(folder)
 

@@ -139,7 +139,15 @@ def closed_registry():
 
 
 @pytest.mark.parametrize(
-    "origin", [ORIGIN, pytest.param(NPM_ORIGIN, marks=pytest.mark.skipif(not shutil.which("npm"), reason="no npm"))]
+    "origin",
+    [
+        ORIGIN,
+        pytest.param(
+            NPM_ORIGIN,
+            marks=pytest.mark.skipif(not shutil.which("npm"), reason="this machine has no npm"),
+        ),
+    ],
+    ids=["pip", "npm"],
 )
 @pytest.mark.parametrize(("registry", "told"), [("empty", "knows no such package"), ("closed", "reached no network")])
 def test_the_real_clients_words_are_understood(monkeypatch, request, origin, registry, told):
@@ -159,9 +167,10 @@ def test_the_real_clients_words_are_understood(monkeypatch, request, origin, reg
 
 
 def test_an_interrupt_stops_the_client_leaves_nothing_and_the_next_run_is_right(client, monkeypatch, tmp_path):
-    pid = tmp_path / "pid"
+    pid, late = tmp_path / "pid", tmp_path / "late"
     half = WRITES.format(CONTENT[:5])
-    client(f"import os, time; {half}; Path({str(pid)!r}).write_text(str(os.getpid())); time.sleep(60)")
+    says_pid = f"Path({str(pid)!r}).write_text(str(os.getpid()))"
+    client(f"import os, time; {half}; {says_pid}; time.sleep(5); Path({str(late)!r}).touch()")
 
     def interrupted(folder):
         if pid.exists() and pid.read_text():  # the reader presses Ctrl-C once the download is under way
@@ -174,6 +183,7 @@ def test_an_interrupt_stops_the_client_leaves_nothing_and_the_next_run_is_right(
     assert in_cache() == []
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
+    assert not late.exists()  # it was stopped, not waited for
     pid.unlink()
     client(WRITES.format(CONTENT))
     assert fetch.fetch(ORIGIN).read_bytes() == CONTENT
@@ -291,7 +301,14 @@ def test_a_read_only_cache_names_the_variable_to_set(client):
         fetch.fetch(ORIGIN)
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS], ids=errno.errorcode.get)
+@pytest.mark.parametrize(
+    "number",
+    [
+        errno.EACCES,
+        errno.EROFS,
+    ],
+    ids=["no permission", "mounted read-only"],
+)
 def test_a_cache_that_cannot_be_written_names_the_variable_to_set(monkeypatch, number):
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number))

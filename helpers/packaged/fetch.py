@@ -173,7 +173,7 @@ def _npm(origin):
     return [
         *npm,
         "pack",
-        "--silent",
+        "--loglevel=error",
         "--ignore-scripts",
         "--cache=.npm",
         "--fetch-retries=2",
