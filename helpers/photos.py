@@ -66,7 +66,7 @@ def load(name_or_folder, target=None):
 
     name_or_folder: a name in data/photos.toml, or a folder with one folder of photos per class and, if photos belong
     together (several of one leaf), a groups.csv with the columns file and group.
-    target: what the labels say, for a set that has several.
+    target: what the labels say, for a set that has several: leaves has health (default), condition and crop.
     Raises PhotoError for an unknown name, a folder that is none, an empty or a single class, a file that is no photo,
     one photo in two classes, a groups.csv that does not fit. A photo that stands twice in one class is left out.
     """
@@ -75,24 +75,46 @@ def load(name_or_folder, target=None):
         folder = Path(name).expanduser()
         if not folder.exists() and not {"/", "\\"} & set(name):
             raise PhotoError(f"no photo set is called {name!r}: there are {', '.join(catalogue())}, or name a folder.")
-        _check_target(target, None)
+        _check_target(target, [])
         return _from_folder(folder, {"name": folder.name, "licence": "the reader's own", "show": False, "credit": ""})
     card = {"name": name, **catalogue()[name]}
-    _check_target(target, card["target"])
+    _check_target(target, card.get("targets", [card["target"]]))
     from helpers.packaged import photo_sets
 
     recipe = getattr(photo_sets, name)
-    key = hashlib.sha256("".join(origin["sha256"] for origin in card["origins"]).encode()).hexdigest()[:10]
-    folder = cache.prepared(f"photos/{name}-{key}", lambda part: recipe(part, card))
+    key = hashlib.sha256("".join(origin["sha256"] for origin in card["origins"]).encode())
+    if "table" in card:
+        key.update((cache.ROOT / "data" / card["table"]).read_bytes())
+    folder = cache.prepared(f"photos/{name}-{key.hexdigest()[:10]}", lambda part: recipe(part, card))
+    if "table" in card:
+        return _from_table(folder, card, card["targets"][target or card["target"]])
     found = _from_folder(folder, card)
     names = tuple(re.sub(r"^\d+ ", "", class_name) for class_name in found.class_names)
     return dataclasses.replace(found, class_names=names)
 
 
-def _check_target(target, only):
-    if target not in (None, only):
-        has = f"its one target is {only!r}" if only else "a folder's labels are its folders' names"
-        raise PhotoError(f"there is no target {target!r} here: {has}. Leave target out.")
+def _check_target(target, targets):
+    if target is not None and target not in targets:
+        has = f"there is {', '.join(targets)}" if targets else "a folder's labels are its folders' names"
+        raise PhotoError(f"there is no target {target!r} here: {has}.")
+
+
+def _from_table(folder, card, column):
+    """A set whose photos lie in one folder and whose labels, groups and notes stand in a table."""
+    import pandas
+
+    from helpers.packaged import photo_sets
+
+    rows = photo_sets.table(card)
+    class_names = tuple(sorted({row[column] for row in rows}))
+    return PhotoSet(
+        paths=tuple(folder / photo_sets.panel_name(row) for row in rows),
+        labels=np.array([class_names.index(row[column]) for row in rows], np.int32),
+        class_names=class_names,
+        groups=np.array([row[card["groups"]] for row in rows], dtype=str),
+        table=pandas.DataFrame(rows),
+        card=card,
+    )
 
 
 def _from_folder(folder, card):

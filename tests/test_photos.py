@@ -46,7 +46,16 @@ def test_the_bean_leaves_are_six_photos_of_three_conditions():
 
 def test_the_catalogue_is_complete():
     for name, card in photos.catalogue().items():
-        assert set(card) == {"classes", "photos", "target", "groups", "licence", "show", "credit", "origins"}
+        assert set(card) - {"table", "targets"} == {
+            "classes",
+            "photos",
+            "target",
+            "groups",
+            "licence",
+            "show",
+            "credit",
+            "origins",
+        }
         assert len(photos.load(name)) == card["photos"]
         assert list(photos.load(name).class_names) == card["classes"]
         assert card["licence"]
@@ -173,7 +182,7 @@ def test_a_folder_without_faults_gives_no_warning(photo_folder):
 def test_a_target_is_refused_where_there_is_none(photo_folder):
     with pytest.raises(photos.PhotoError, match="no target 'health' here: a folder's labels are its folders' names"):
         photos.load(photo_folder(), target="health")
-    with pytest.raises(photos.PhotoError, match="no target 'health' here: its one target is 'species'"):
+    with pytest.raises(photos.PhotoError, match="no target 'health' here: there is species"):
         photos.load("flowers", target="health")
     assert len(photos.load("flowers", target="species")) == 210
 
@@ -405,3 +414,29 @@ def test_a_real_folder_with_groups_loads_two_photos_of_each_leaf():
     assert set(counts) == {2}
     for leaf in leaves[:20]:  # both photos of a leaf show one condition
         assert len(set(found.labels[found.groups == leaf])) == 1
+
+
+def test_leaves_has_three_targets_and_its_crops_as_groups():
+    leaves = photos.load("leaves")
+    assert len(leaves) == 111
+    assert dict(zip(leaves.class_names, np.bincount(leaves.labels), strict=True)) == {"diseased": 85, "healthy": 26}
+    assert photos.load("leaves", target="crop").class_names == tuple(sorted(set(leaves.groups)))
+    assert "Late_blight" in " ".join(photos.load("leaves", target="condition").class_names)
+    assert {"sheet", "crop", "condition", "status", "licence", "note"} <= set(leaves.table)
+    with pytest.raises(photos.PhotoError, match="health, condition, crop"):
+        photos.load("leaves", target="age")
+
+
+def test_leaf_panels_are_cut_without_frame_or_caption():
+    leaves = photos.load("leaves")
+    for path in leaves.paths:
+        panel = photos.read(path)
+        assert min(panel.shape[:2]) > 150
+        # what is left of the frame would be a black line; one maize leaf lies on black cloth, which is not quite black
+        assert all(edge.max() > 4 for edge in (panel[0], panel[-1], panel[:, 0], panel[:, -1]))
+
+
+def test_leaf_pairs_stand_in_the_table():
+    table = photos.load("leaves").table
+    statuses = table.groupby(["crop", "sheet"])["status"].nunique()
+    assert (statuses == 2).sum() >= 10  # crops with a healthy and a diseased leaf on one sheet

@@ -1,8 +1,20 @@
-"""The photo sets: each writes one folder per class, numbered so that the folders sort as the catalogue's classes do."""
+"""The photo sets. Each writes one folder per class, numbered so that the folders sort as the catalogue's classes do;
+leaves, which has several targets, writes one folder and keeps its labels in data/leaves.csv.
+"""
 
 import csv
 
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from helpers import cache
 from helpers.packaged import fetch
+
+CELL, FRAME = (
+    300,
+    3,
+)  # pixels of a sheet's cell, a photo with its caption below, and of the black frame around the photo
 
 
 def flowers(folder, entry):
@@ -22,6 +34,36 @@ def bean_leaves(folder, entry):
         for label, name in enumerate(entry["classes"]):
             for photo in sorted((found / name.replace(" ", "_")).glob("*.jpg")):
                 _copy(photo, folder, label, entry["classes"])
+
+
+def leaves(folder, entry):
+    """Write the leaf panels that data/leaves.csv names, PNG, cut out of captioned sheets of three columns."""
+    origin, archive = fetch.fetch_any(entry["origins"])
+    with fetch.unpacked(archive, origin["file"]) as sheets:
+        for row in table(entry):
+            with Image.open(sheets / f"{row['sheet']}_examples.png") as sheet:
+                left, top = int(row["column"]) * CELL, int(row["row"]) * CELL
+                panel = _largest_picture(sheet.convert("RGB").crop((left, top, left + CELL, top + CELL)))
+            panel.save(folder / panel_name(row))
+
+
+def table(entry):
+    """Return the rows (list of dict) of a set's table in data/."""
+    with open(cache.ROOT / "data" / entry["table"], newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def panel_name(row):
+    """Return the file name (str) of the panel that a row of data/leaves.csv describes."""
+    return f"{row['sheet']}_{row['index']}.png"
+
+
+def _largest_picture(cell):
+    """Cut the largest area that is not white out of a cell, without its frame."""
+    parts, _ = ndimage.label(np.asarray(cell).min(axis=2) < 250)
+    boxes = ndimage.find_objects(parts)
+    y, x = max(boxes, key=lambda box: (box[0].stop - box[0].start) * (box[1].stop - box[1].start))
+    return cell.crop((x.start + FRAME, y.start + FRAME, x.stop - FRAME, y.stop - FRAME))
 
 
 def _copy(photo, folder, label, classes):
