@@ -283,7 +283,7 @@ def show_claims():
     """Display the article's claims as a table: claim, the lesson that tests it, verdict, figure."""
     from IPython.display import display
 
-    display({"text/markdown": claims(), "text/plain": claims()}, raw=True)
+    display({"text/markdown": claims(), "text/plain": claims()}, raw=True, metadata={"course": {"claims": True}})
 
 
 def claims():
@@ -312,12 +312,25 @@ def with_claims(readme):
 
 
 def refresh_all(names):
-    """Run lessons in place and renew what the README takes from them."""
+    """Run lessons in place, then renew what other lessons and the README take from them."""
     prepare()
     for path in lessons(names):
         refresh(path)
+    for path in lessons():
+        _renew_claims(path)
     readme = ROOT / "README.md"
     readme.write_text(with_claims(readme.read_text()))
+
+
+def _renew_claims(path):
+    """Bring a lesson's stored claims table up to date: a lesson that ran after it may have moved a figure."""
+    import nbformat
+
+    notebook = nbformat.read(path, 4)
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        if output.get("metadata", {}).get("course", {}).get("claims"):
+            output.data = nbformat.from_dict({"text/markdown": claims(), "text/plain": claims()})
+    nbformat.write(notebook, path)
 
 
 def refresh(path):

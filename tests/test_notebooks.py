@@ -97,6 +97,15 @@ def test_the_readme_tells_what_the_lessons_found():
         assert f"{main['value']:.3f} [{main['low']:.3f} {main['high']:.3f}]" in line
 
 
+def test_every_lesson_shows_the_claims_as_they_stand(lesson):
+    tables = [
+        output.data["text/markdown"]
+        for output in outputs_of(nbformat.read(lesson, 4))
+        if output.get("metadata", {}).get("course", {}).get("claims")
+    ]
+    assert tables == [course.claims()]
+
+
 def test_the_readme_names_every_module_and_its_carrier():
     readme = (course.ROOT / "README.md").read_text()
     for name, entry in modules.catalogue().items():
