@@ -14,7 +14,7 @@ from IPython.display import display
 
 from helpers import photos
 
-GREEN, GREY, ORANGE = "#2a7f3f", "#9aa0a6", "#d9730d"  # told apart by readers who see no red or green
+GREEN, GREY = "#2a7f3f", "#9aa0a6"
 
 
 def show(figure, alt, publish=True, save=None):

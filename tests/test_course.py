@@ -9,7 +9,7 @@ import sys
 import nbformat
 import pytest
 
-from helpers import course, photos
+from helpers import cache, course, photos
 
 v4 = nbformat.v4
 
@@ -367,3 +367,12 @@ def test_the_course_starts_on_a_bare_python():
     # `make run` begins with it, before anything is installed: -S leaves site-packages out.
     code = "import sys; sys.path.insert(0, '.'); from helpers import course; course.check_platform('Linux', 'x86_64')"
     subprocess.run([sys.executable, "-S", "-I", "-c", code], cwd=course.ROOT, check=True)
+
+
+def test_a_second_preparation_downloads_and_builds_nothing(capsys, monkeypatch):
+    course.prepare()
+    capsys.readouterr()
+    monkeypatch.setenv("COURSE_OFFLINE", "1")  # asking for a package would now be an error
+    monkeypatch.setattr(cache, "built", [])
+    course.prepare()
+    assert "nothing to download or build" in capsys.readouterr().out

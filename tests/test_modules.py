@@ -288,3 +288,9 @@ def test_weights_that_do_not_fit_are_named():
         weights.load_into(model, arrays)
     with pytest.raises(ValueError, match=r"petals/bias should have shape \(3,\); the file holds nothing"):
         weights.load_into(model, {"petals/kernel": np.ones((2, 3))})
+
+
+@pytest.mark.parametrize("pooling", ["avg", "max", None])
+def test_a_backbone_comes_with_the_pooling_that_is_asked_for(pooling):
+    backbone = modules.official_model("DenseNet121", include_top=False, pooling=pooling, input_shape=(64, 64, 3))
+    assert backbone.output_shape == ((None, 2, 2, 1024) if pooling is None else (None, 1024))

@@ -80,7 +80,7 @@ def _read_densenet_121(model, file):
     with fetch.unpacked(file, "model.weights.h5") as found:
         keras.Sequential(
             [
-                keras.Input((224, 224, 3)),
+                keras.Input(model.input_shape[1:]),
                 _without_pooling(model),
                 keras.layers.GlobalAveragePooling2D(),
                 keras.layers.Dropout(0.0),
@@ -90,7 +90,8 @@ def _read_densenet_121(model, file):
 
 
 def _without_pooling(model):
-    last = model.layers[-2] if isinstance(model.layers[-1], keras.layers.GlobalAveragePooling2D) else model.layers[-1]
+    pooling = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
+    last = model.layers[-2] if isinstance(model.layers[-1], pooling) else model.layers[-1]
     return keras.Model(model.input, last.output)
 
 
