@@ -93,50 +93,35 @@ def install(venv, lock):
     start = time.monotonic()
     uv = ROOT / ".uv" / "bin" / "uv"
     if not uv.exists():
-        _client(
-            [
-                sys.executable,
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--no-deps",
-                "--require-hashes",
-                "--target",
-                ROOT / ".uv",
-                "-r",
-                ROOT / "requirements-uv.txt",
-            ]
-        )
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        _client([*pip, "--no-deps", "--require-hashes", "--target", ROOT / ".uv", "-r", ROOT / "requirements-uv.txt"])
     if not (venv / "bin" / "python").exists():
-        _client([uv, "venv", "--quiet", "--no-config", "--python", sys.executable, venv])
+        _client([uv, "venv", "--quiet", "--python", sys.executable, venv])
     # The lock is complete, so nothing is resolved: --no-deps. A laptop gets tensorflow-cpu where there is one.
-    _client(
-        [
-            uv,
-            "pip",
-            "install",
-            "--no-config",
-            "--no-deps",
-            "--require-hashes",
-            "--compile-bytecode",
-            "--python",
-            venv / "bin" / "python",
-            "-r",
-            lock,
-        ]
-    )
+    into = ["--python", venv / "bin" / "python", "--compile-bytecode"]
+    _client([uv, "pip", "install", *into, "--no-deps", "--require-hashes", "-r", lock])
     stamp.write_text(digest)
     print(f"Installed {lock.name} into {venv.name} in {time.monotonic() - start:.0f} s.")
 
 
 def _client(command):
-    if subprocess.run([str(part) for part in command], cwd=ROOT).returncode:
+    command = [str(part) for part in command]
+    if subprocess.run(command, cwd=ROOT, env={**_pip_settings(), **os.environ}).returncode:
         raise CourseError(
             "the install stopped; the lines above say why. Without a network, connect or set up your mirror "
-            "(PIP_INDEX_URL and UV_DEFAULT_INDEX), then run the same command: it goes on from here."
+            "(PIP_INDEX_URL), then run the same command: it goes on from here."
         )
+
+
+def _pip_settings():
+    """The mirror and the certificates that pip is set up with, as environment for uv, which does not ask pip."""
+    found = {}
+    for name, setting in {"UV_DEFAULT_INDEX": "index-url", "SSL_CERT_FILE": "cert"}.items():
+        ask = [sys.executable, "-m", "pip", "config", "get", f"global.{setting}"]
+        told = subprocess.run(ask, capture_output=True, text=True).stdout.strip()
+        if value := os.environ.get(f"PIP_{setting.replace('-', '_').upper()}", told):
+            found[name] = value
+    return found
 
 
 def prepare():

@@ -288,9 +288,9 @@ def test_a_lock_that_changed_is_installed_with_its_hashes_and_stamped(tmp_path, 
 def test_an_install_that_stopped_is_not_stamped(tmp_path, monkeypatch):
     venv, lock = stamped(tmp_path)
     lock.write_text("petal==2.0\n")
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1))
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1, stdout=""))
     for _ in range(2):
-        with pytest.raises(course.CourseError, match="PIP_INDEX_URL and UV_DEFAULT_INDEX"):
+        with pytest.raises(course.CourseError, match="PIP_INDEX_URL"):
             course.install(venv, lock)
 
 
@@ -376,3 +376,15 @@ def test_a_second_preparation_downloads_and_builds_nothing(capsys, monkeypatch):
     monkeypatch.setattr(cache, "built", [])
     course.prepare()
     assert "nothing to download or build" in capsys.readouterr().out
+
+
+def test_uv_gets_the_mirror_that_pip_is_set_up_with(monkeypatch, tmp_path):
+    settings = tmp_path / "pip.conf"
+    settings.write_text("[global]\nindex-url = https://mirror.example/simple\ncert = /etc/own.pem\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
+    monkeypatch.delenv("PIP_INDEX_URL", raising=False)
+    monkeypatch.delenv("PIP_CERT", raising=False)
+    expected = {"UV_DEFAULT_INDEX": "https://mirror.example/simple", "SSL_CERT_FILE": "/etc/own.pem"}
+    assert course._pip_settings() == expected
+    monkeypatch.setenv("PIP_INDEX_URL", "https://other.example/simple")
+    assert course._pip_settings()["UV_DEFAULT_INDEX"] == "https://other.example/simple"
