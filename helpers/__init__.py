@@ -1,5 +1,6 @@
 """The course's support module. A lesson teaches in its cells; what would distract from it lives here.
 
+    hub_layer   HubLayer: a Hub module as a Keras 3 layer; `from helpers import HubLayer`
     modules     the catalogue of pretrained modules: which there are, where they come from, what each really is
     photos      labelled photo sets: load, check, decode
     features    run a module once over a photo set and keep the result
@@ -30,4 +31,4 @@ def __getattr__(name):
         return importlib.import_module("helpers.hub_layer").HubLayer
     if name in _PARTS:
         return importlib.import_module(f"helpers.{name}")
-    raise AttributeError(f"helpers has no part {name!r}; it has {', '.join(_PARTS)}")
+    raise AttributeError(f"helpers has no part {name!r}; it has HubLayer, {', '.join(_PARTS)}")
