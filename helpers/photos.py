@@ -7,6 +7,7 @@ import hashlib
 import re
 import tomllib
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -67,8 +68,10 @@ def load(name_or_folder, target=None):
     name_or_folder: a name in data/photos.toml, or a folder with one folder of photos per class and, if photos belong
     together (several of one leaf), a groups.csv with the columns file and group.
     target: what the labels say, for a set that has several: leaves has health (default), condition and crop.
-    Raises PhotoError for an unknown name, a folder that is none, an empty or a single class, a file that is no photo,
-    one photo in two classes, a groups.csv that does not fit. A photo that stands twice in one class is left out.
+    tf_flowers, plant_village, beans and cassava come from TensorFlow Datasets, under COURSE_SOURCE=official alone.
+    Raises PhotoError for an unknown name, a set that can't be had, a folder that is none, an empty or a single class, a
+    file that is no photo, one photo in two classes, a groups.csv that does not fit. A photo that stands twice in one
+    class is left out.
     """
     name = str(name_or_folder)
     if name not in catalogue() or isinstance(name_or_folder, Path):
@@ -79,18 +82,27 @@ def load(name_or_folder, target=None):
         return _from_folder(folder, {"name": folder.name, "licence": "the reader's own", "show": False, "credit": ""})
     card = {"name": name, **catalogue()[name]}
     _check_target(target, card.get("targets", [card["target"]]))
-    from helpers.packaged import photo_sets
+    if "tfds" in card:
+        from helpers import official
 
-    recipe = getattr(photo_sets, name)
-    key = hashlib.sha256("".join(origin["sha256"] for origin in card["origins"]).encode())
-    if "table" in card:
-        key.update((cache.ROOT / "data" / card["table"]).read_bytes())
-    folder = cache.prepared(f"photos/{name}-{key.hexdigest()[:10]}", lambda part: recipe(part, card))
+        folder = official.folder(card)
+    else:
+        folder = _packaged(card)
     if "table" in card:
         return _from_table(folder, card, card["targets"][target or card["target"]])
     found = _from_folder(folder, card)
     names = tuple(re.sub(r"^\d+ ", "", class_name) for class_name in found.class_names)
     return dataclasses.replace(found, class_names=names)
+
+
+def _packaged(card):
+    from helpers.packaged import photo_sets
+
+    recipe = getattr(photo_sets, card["name"])
+    key = hashlib.sha256("".join(origin["sha256"] for origin in card["origins"]).encode())
+    if "table" in card:
+        key.update((cache.ROOT / "data" / card["table"]).read_bytes())
+    return cache.prepared(f"photos/{card['name']}-{key.hexdigest()[:10]}", lambda part: recipe(part, card))
 
 
 def _check_target(target, targets):
@@ -242,6 +254,31 @@ def read(path, size=None):
             return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR) if size else image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise PhotoError(f"{path} can't be decoded ({error}). Remove it or get the file again.") from None
+
+
+def pixels(photo_set, size):
+    """Decode a whole set into memory: uint8 [n, size, size, 3]. A thousand photos of 128 pixels take 49 MB."""
+    with ThreadPoolExecutor(2) as pool:
+        return np.stack(list(pool.map(lambda path: read(path, size), photo_set.paths)))
+
+
+def at_most(photo_set, per_class, seed=0):
+    """Return the set (PhotoSet) with per_class photos of each class at most, drawn by seed; None: as it is.
+
+    Where there are groups, whole groups are drawn, and a class stops before the one that would go over.
+    """
+    if per_class is None or np.bincount(photo_set.labels).max() <= per_class:
+        return photo_set
+    units = np.arange(len(photo_set)) if photo_set.groups is None else photo_set.groups
+    _, member, sizes = np.unique(units, return_inverse=True, return_counts=True)
+    rows_of = np.split(np.argsort(member, kind="stable"), np.cumsum(sizes)[:-1])
+    keep, taken = [], np.zeros(len(photo_set.class_names), int)
+    for unit in np.random.default_rng(seed).permutation(len(rows_of)):
+        rows = rows_of[unit]
+        adds = np.bincount(photo_set.labels[rows], minlength=len(taken))
+        if (taken + adds <= per_class).all():
+            keep, taken = [*keep, *rows], taken + adds
+    return photo_set.take(sorted(keep))
 
 
 def _rgb(image):

@@ -121,8 +121,9 @@ def test_a_laptop_gets_the_small_build_and_a_gpu_machine_the_full_one_with_its_l
     "lock", [lock for lock in COURSE_LOCKS if lock not in {"requirements.txt", "requirements-gpu.txt"}]
 )
 def test_the_core_is_pinned_alike_in_every_lock(lock):
-    there = set(lines_of(lock))
-    assert [line for line in lines_of("requirements.txt") if line not in there] == []
+    # A marker may be wider there: one extra wants everywhere what the core wants on some platforms.
+    core, there = ({re.sub(r" ; .+?(?= --hash)", "", line) for line in lines_of(n)} for n in ("requirements.txt", lock))
+    assert core - there == set()
 
 
 def test_what_the_installed_packages_ask_for_is_in_the_lock():
