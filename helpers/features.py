@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from scipy import sparse
 from tqdm import tqdm
 
 from helpers import cache, modules, photos
@@ -36,6 +37,40 @@ def extract(photo_set, module, batch_size=32, image_size=None):
 
     label = module if known else Path(module).name
     return np.load(cache.prepared(f"features/{label}-{key.hexdigest()[:16]}", build) / "features.npy")
+
+
+def border(photo_set, size=224, width=11):
+    """Return what the outermost pixels of each photo tell, and nothing else: float32 [n, 88].
+
+    The mean colours of eight 3 by 3 patches (corners and middles of the sides), and a histogram of 4 x 4 x 4 colours
+    over a frame of `width` pixels: a background-only baseline. What it gets right, a model may get right without
+    looking at the plant. After Noyan 2022, arXiv:2206.04374.
+    """
+    middle, end = size // 2 - 1, size - 3
+    corners = [(y, x) for y in (0, middle, end) for x in (0, middle, end) if (y, x) != (middle, middle)]
+    frame = np.ones((size, size), bool)
+    frame[width:-width, width:-width] = False
+    rows = []
+    for path in photo_set.paths:
+        photo = photos.read(path, size)
+        patches = [photo[y : y + 3, x : x + 3].mean(axis=(0, 1)) / 255 for y, x in corners]
+        colours = np.bincount(photo[frame] // 64 @ [16, 4, 1], minlength=64) / frame.sum()
+        rows.append(np.concatenate([*patches, colours]))
+    return np.array(rows, np.float32)
+
+
+def group_alike(features, threshold=0.92, block=1000):
+    """Return a group's name for each photo, str [n]: photos whose features are nearly the same share one.
+
+    For a set that does not say which photos belong together. It finds copies (recompressed, lighter, mirrored), not two
+    photos of one leaf, which differ as much as two leaves do.  features: float [n, d].  threshold: cosine similarity
+    from which two photos count as alike; chains of alike photos become one group.
+    """
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    alike = [
+        sparse.csr_array(unit[start : start + block] @ unit.T >= threshold) for start in range(0, len(unit), block)
+    ]
+    return sparse.csgraph.connected_components(sparse.vstack(alike), directed=False)[1].astype(str)
 
 
 def _run(photo_set, folder, batch_size, size):

@@ -47,7 +47,8 @@ class HubLayer(keras.layers.Layer):
     trainable: whether training changes the module; a frozen module's batch norm runs in inference mode, too.
     signature: the signature to call in place of the module itself; for inference only.
     output_key: which output to return, where there is a dict of them.
-    arguments: dict of further keyword arguments of the module; it must fit into JSON.
+    arguments: dict of further keyword arguments of the module; it must fit into JSON. {"training": False} keeps batch
+    norm in inference mode while the weights are trained.
     kwargs: Keras' own, such as name. dtype is float32 whatever is asked: the types inside a SavedModel are fixed.
 
     A saved model holds the weights and the handle, not the module's graph. keras.saving.load_model takes a catalogue
@@ -110,9 +111,9 @@ class HubLayer(keras.layers.Layer):
         return inputs
 
     def call(self, inputs, training=False):
-        kwargs = dict(self.arguments)
-        if self._takes_training:
-            kwargs["training"] = bool(training and self.trainable)
+        kwargs = {"training": bool(training and self.trainable), **self.arguments}
+        if not self._takes_training:
+            del kwargs["training"]
         by_name = self.signature and isinstance(inputs, dict)
         outputs = self._function(**inputs, **kwargs) if by_name else self._function(inputs, **kwargs)
         for loss in getattr(self._module, "regularization_losses", []) if self.trainable else []:

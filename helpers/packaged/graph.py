@@ -20,7 +20,8 @@ def load(folder):
     """Read a TensorFlow.js graph folder.
 
     Returns (run, variables): variables is {name: tf.Variable}; run(feeds, output) takes {placeholder name: tensor} and
-    the name of a node, and gives that node's tensor. Constants that only prepare the input stay constants.
+    the name of a node, and gives that node's tensor. Constants that only prepare the input stay constants. The
+    variables stand in the order in which the graph uses them, from its input up, so that its top can be told.
     """
     model, arrays = from_tfjs(folder)
     nodes = model["modelTopology"]["node"]
@@ -40,6 +41,9 @@ def load(folder):
             del parsed.input[:]  # control edges to the placeholder
             parsed.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(arrays[name], parsed.attr["dtype"].type))
             graph.node.append(parsed)
+
+    used = [name for node in nodes for name in node.get("input", []) if name in variables]
+    variables = {name: variables[name] for name in [*used, *variables]}
 
     def run(feeds, output):
         values = {name: variable.read_value() for name, variable in variables.items()}
