@@ -5,8 +5,8 @@
     photos      labelled photo sets: load, check, decode
     official    the photo sets that TensorFlow Datasets downloads, for COURSE_SOURCE=official
     features    run a module once over a photo set and keep the result
-    training    heads on top of features
-    evaluation  cross-validation and intervals
+    training    heads on top of features, and fine-tuning of what lies below
+    evaluation  cross-validation, intervals, fair comparisons
     figures     every figure, each with its alt text
     cache       where prepared things live, and how they get there whole or not at all
     course      the command line: python -m helpers install | prepare | run | refresh | doctor
@@ -17,12 +17,15 @@ loads no TensorFlow: a part is loaded when it is first named.
 """
 
 import importlib
+import logging
 import os
 import warnings
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notes are no part of a lesson
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # tensorflow-hub's import says it
+# Every new model is traced anew, as it has to be; TensorFlow warns of it in the middle of a lesson's output.
+logging.getLogger("tensorflow").addFilter(lambda record: "triggered tf.function retracing" not in record.getMessage())
 
 _PARTS = ("modules", "photos", "features", "training", "evaluation", "figures", "cache", "course")
 

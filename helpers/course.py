@@ -175,6 +175,9 @@ def run(names=(), parameters=()):
 
 
 def _value(text):
+    """Read a parameter as Python or as plain text; a path gets its whole length, since lessons run in notebooks/."""
+    if ("/" in text or text in {".", ".."}) and Path(text).expanduser().exists():
+        return str(Path(text).expanduser().resolve())
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
@@ -215,6 +218,7 @@ def _run_one(path, values):
         failed = str(error).splitlines()[0]
     seconds = time.monotonic() - start
     metrics = metrics_of(json.loads(target.read_text())) if target.exists() else {}
+    metrics = metrics and {**metrics, "seconds": round(seconds)}
     main = f"failed: {failed}" if failed else describe(metrics)
     return {"lesson": path.stem, "seconds": seconds, "main": main, "metrics": metrics, "failed": failed}
 
@@ -294,10 +298,36 @@ def claims():
     return "\n".join(lines) + "\n"
 
 
-def with_claims(readme):
-    """Return a README's text (str) with its claims table as it is now."""
-    before, rest = readme.split("<!-- claims -->")
-    return f"{before}<!-- claims -->\n{claims()}<!-- end of claims -->{rest.split('<!-- end of claims -->')[1]}"
+def show_runs():
+    """Display data/runs.json, the measured runs of lesson 05 on other photo sets, as a table."""
+    from IPython.display import display
+
+    display({"text/markdown": runs(), "text/plain": runs()}, raw=True)
+
+
+def runs():
+    """Return the table of measured runs (str, Markdown); bench/runs.py measures them."""
+    lines = [
+        "| set | photos | held out | module | accuracy | at random | background only | one split: frozen, tuned | s |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in json.loads((ROOT / "data" / "runs.json").read_text()):
+        found = {name: "{value:.3f} [{low:.3f} {high:.3f}]".format(**row[name]) for name in row if "accuracy" in name}
+        lines.append(
+            f"| {row['set']}: {row['what']} | {row['photos']} in {row['classes']} classes | {row['split']} | "
+            f"{row['module']} | {found['accuracy']} | {found['accuracy_random']} | {found['accuracy_background']} | "
+            f"{found['accuracy_frozen_split']}, {found['accuracy_fine_tuned']} | {row['seconds']:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def with_tables(readme):
+    """Return a README's text (str) with its tables of claims and of runs as they are now."""
+    for name, table in {"claims": claims(), "runs": runs()}.items():
+        before, rest = readme.split(f"<!-- {name} -->")
+        after = rest.split(f"<!-- end of {name} -->")[1]
+        readme = f"{before}<!-- {name} -->\n{table}<!-- end of {name} -->{after}"
+    return readme
 
 
 def refresh_all(names):
@@ -308,7 +338,7 @@ def refresh_all(names):
     for path in lessons():
         _renew_claims(path)
     readme = ROOT / "README.md"
-    readme.write_text(with_claims(readme.read_text()))
+    readme.write_text(with_tables(readme.read_text()))
 
 
 def _renew_claims(path):

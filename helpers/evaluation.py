@@ -50,8 +50,9 @@ def linear_head(C=0.01, class_weight=None):
 
 
 def chosen_inside(widths, choices=(0.01,), folds=3, seed=0):
-    """Return a head that chooses among modules by cross-validation inside the photos it is fitted on (GridSearchCV).
+    """Return a head that chooses a module by cross-validation inside the photos it is fitted on (GridSearchCV).
 
+    It chooses among each module alone and all of them together.
     widths: {module: d}; its features are the modules' side by side, float [n, sum of d], in this order.
     choices: values of C to try with each.  In cross_validate the choice never sees a held-out photo, so the accuracy is
     honest, which the best of several accuracies is not.
@@ -59,7 +60,7 @@ def chosen_inside(widths, choices=(0.01,), folds=3, seed=0):
     ends = np.cumsum(list(widths.values()))
     columns = [{"start": int(end - width), "stop": int(end)} for width, end in zip(widths.values(), ends, strict=True)]
     model = make_pipeline(FunctionTransformer(_columns), *linear_head())
-    grid = {"functiontransformer__kw_args": columns, "logisticregression__C": list(choices)}
+    grid = {"functiontransformer__kw_args": [*columns, {}], "logisticregression__C": list(choices)}
     return GridSearchCV(model, grid, cv=StratifiedKFold(folds, shuffle=True, random_state=seed))
 
 
@@ -130,8 +131,16 @@ def compare(first, second, seed=0, draws=2000):
     Paired: both named the same photos on the same folds, so the bootstrap over photos (over groups, where there are)
     draws each photo's two answers together. Raises ValueError for results on other photos or other folds.
     """
-    if first.predictions.shape != second.predictions.shape or (first.labels != second.labels).any():
-        raise ValueError("the two results are not of the same photos and folds; give both the same labels and repeats.")
+    ungrouped = [each.groups is None for each in (first, second)]
+    if (
+        first.predictions.shape != second.predictions.shape
+        or (first.labels != second.labels).any()
+        or ungrouped[0] != ungrouped[1]
+        or (not ungrouped[0] and (first.groups != second.groups).any())
+    ):
+        raise ValueError(
+            "the two results are not of the same photos and folds; give both the same labels, groups and repeats."
+        )
     gain = ((first.predictions == first.labels) * 1.0 - (second.predictions == second.labels)).mean(axis=0)
     units = np.arange(len(gain)) if first.groups is None else np.unique(first.groups, return_inverse=True)[1]
     total, size = np.bincount(units, gain), np.bincount(units)
@@ -149,23 +158,43 @@ def matched_pairs(features, labels, groups, pairs, positive=1, model=None, seed=
     groups; n counts the pairs.  Raises ValueError where there is no pair, or as cross_validate does.
     """
     model = linear_head(C=0.003, class_weight="balanced") if model is None else model
+    labels, groups, pairs = (np.asarray(each) for each in (labels, groups, pairs))
     result = cross_validate(features, labels, groups, model)
+    if result.probabilities is None:
+        raise ValueError("the model gives no probabilities; pairs are compared by them.")
     scores = result.probabilities[:, np.searchsorted(np.unique(labels), positive)]
     won, of = {}, {}
     for pair in np.unique(pairs):
         inside = pairs == pair
         ours, theirs = scores[inside & (labels == positive)], scores[inside & (labels != positive)]
         group = groups[inside][0]
+        if (groups[inside] != group).any():
+            raise ValueError(f"the photos of pair {str(pair)!r} lie in several groups; no head scores them both.")
         ahead = (ours[:, None] > theirs) + 0.5 * (ours[:, None] == theirs)
         won[group], of[group] = won.get(group, 0) + ahead.sum(), of.get(group, 0) + ahead.size
     won, of = np.array(list(won.values())), np.array(list(of.values()))
     won, of = won[of > 0], of[of > 0]
     if not len(of):
         raise ValueError("no two photos of different classes share a value of pairs.")
-    rng = np.random.default_rng(seed)
-    drawn = [_draw(len(of), rng) for _ in range(draws)]
-    low, high = np.percentile([times @ won / (times @ of) for times in drawn], [2.5, 97.5])
+    if len(set(won / of)) == 1:  # nothing to resample, as in _bootstrap
+        low, high = wilson(won.sum() / of.sum(), len(of))
+    else:
+        rng = np.random.default_rng(seed)
+        drawn = [_draw(len(of), rng) for _ in range(draws)]
+        low, high = np.percentile([times @ won / (times @ of) for times in drawn], [2.5, 97.5])
     return float(won.sum() / of.sum()), float(low), float(high), int(of.sum())
+
+
+def split(labels, groups=None, parts=4, seed=0):
+    """Return (train, test), the rows of one fixed split: one of `parts` stratified parts is for the test.
+
+    For whatever takes too long to be cross-validated.  labels: int [n].  groups: str [n] or None, kept whole. Raises
+    ValueError for a class with fewer photos, or groups, than parts.
+    """
+    labels = np.asarray(labels)
+    _check(np.zeros((len(labels), 1)), labels, groups, parts)
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    return next(kind(parts, shuffle=True, random_state=seed).split(labels, labels, groups))
 
 
 def wilson(share, n, z=1.96):

@@ -113,6 +113,39 @@ def _intervals(axis, results, commonest):
     return said if commonest is None else f"{said}; always the commonest class {commonest:.3f}"
 
 
+def curves(series, x, xlabel, title):
+    """Show accuracies against a quantity: series is {name: (means, lows, highs)}, each of len(x) floats."""
+    figure, axis = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
+    said = []
+    for (name, (means, lows, highs)), colour in zip(series.items(), (GREEN, "#1a5fb4", "#b35900", GREY), strict=False):
+        axis.plot(x, means, "o-", color=colour, label=name)
+        axis.fill_between(x, lows, highs, color=colour, alpha=0.15)
+        said.append(f"{name}: " + ", ".join(f"{mean:.2f} at {place}" for mean, place in zip(means, x, strict=True)))
+    axis.set_xticks(x, x)
+    axis.set_ylim(0, 1)
+    axis.set_xlabel(xlabel, fontsize=8)
+    axis.set_ylabel("accuracy", fontsize=8)
+    axis.set_title(title, fontsize=10)
+    axis.legend(fontsize=8, loc="lower right", frameon=False)
+    axis.spines[["top", "right"]].set_visible(False)
+    show(figure, f"{title}, accuracy by {xlabel}. {'; '.join(said)}.")
+
+
+def grid_of_shares(shares, title):
+    """Show a coarse map of a photo, float [rows, columns], with its numbers."""
+    figure, axis = plt.subplots(figsize=(4.2, 3.6), layout="constrained")
+    picture = axis.imshow(shares, cmap="Greens", vmin=0)
+    for (row, column), share in np.ndenumerate(shares):
+        tone = "white" if share > 0.6 * np.max(shares) else "black"
+        axis.text(column, row, f"{share:.2f}".replace("0.", "."), ha="center", va="center", fontsize=7, color=tone)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.set_title(title, fontsize=9)
+    figure.colorbar(picture)
+    rows = "; ".join(" ".join(f"{share:.2f}" for share in row) for row in shares)
+    show(figure, f"{title}, as a grid from the top row down: {rows}.")
+
+
 def two_ways(photo_set, row, names, shares, results, commonest, save=None):
     """Show the course in one picture: a photo, a complete model's names for it, and heads of our own with intervals."""
     figure, axes = plt.subplots(1, 3, figsize=(12, 2.8), width_ratios=[1, 1.2, 1.7], layout="constrained")

@@ -278,6 +278,8 @@ def at_most(photo_set, per_class, seed=0):
         adds = np.bincount(photo_set.labels[rows], minlength=len(taken))
         if (taken + adds <= per_class).all():
             keep, taken = [*keep, *rows], taken + adds
+    if empty := [name for name, count in zip(photo_set.class_names, taken, strict=True) if not count]:
+        raise PhotoError(f"no group fits into {per_class} photos per class: {some(empty)} would be left empty.")
     return photo_set.take(sorted(keep))
 
 

@@ -34,8 +34,9 @@ def fit_head(
 
 
 def fit(model, inputs, labels, epochs, learning_rate=1e-3, batch_size=32, balanced=False, validation=None):
-    """Fit a softmax model of one input with Adam, at a rate that falls to zero (half a cosine), and return it.
+    """Fit a softmax model of one input with Adam and return it.
 
+    The learning rate rises for a tenth of the steps, then falls to zero.
     inputs: [n, ...], in memory.  labels: int [n].  balanced: give every class the same say, however few photos it has.
     validation: (inputs, labels) to watch: fitting ends once their loss has not fallen for a fifth of the epochs, and
     the best weights are kept. Draw them from the training photos, whole groups where there are groups; never from the
@@ -48,7 +49,9 @@ def fit(model, inputs, labels, epochs, learning_rate=1e-3, batch_size=32, balanc
         classes, counts = np.unique(labels, return_counts=True)
         weights = {int(each): len(labels) / len(classes) / count for each, count in zip(classes, counts, strict=True)}
     stop = keras.callbacks.EarlyStopping(patience=max(2, epochs // 5), restore_best_weights=True)
-    rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * -(-len(labels) // batch_size))
+    steps = epochs * -(-len(labels) // batch_size)
+    rise = steps // 10  # Adam's first steps are blind: at full rate they spoil what a module knows
+    rate = keras.optimizers.schedules.CosineDecay(0.0, steps - rise, warmup_target=learning_rate, warmup_steps=rise)
     # Compiling with XLA takes longer than these short fits gain from it.
     model.compile(
         keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False
@@ -67,18 +70,16 @@ def fit(model, inputs, labels, epochs, learning_rate=1e-3, batch_size=32, balanc
 
 
 def augmentation(seed=0):
-    """Return layers (keras.Sequential) that flip, turn, shift and light photos [n, h, w, 3] anew in each epoch.
+    """Return layers (keras.Sequential) that mirror and shift photos [n, h, w, 3] anew in each epoch.
 
-    They do nothing outside training.
+    They do nothing in predict and evaluate. Called directly they do, unless with training=False: so says Keras.
     """
     import keras
 
     return keras.Sequential(
         [
             keras.layers.RandomFlip("horizontal", seed=seed),
-            keras.layers.RandomRotation(0.08, fill_mode="reflect", seed=seed),
             keras.layers.RandomTranslation(0.1, 0.1, fill_mode="reflect", seed=seed),
-            keras.layers.RandomBrightness(0.1, value_range=(0, 1), seed=seed),
         ],
         name="augmentation",
     )
@@ -109,9 +110,9 @@ def fine_tune(
     pixels,
     labels,
     share=0.3,
-    epochs=5,
+    epochs=6,
     learning_rate=1e-4,
-    batch_size=32,
+    batch_size=16,
     balanced=False,
     validation=None,
     augment=None,
@@ -123,6 +124,7 @@ def fine_tune(
     estimate of statistics that a million photos gave.
     pixels: uint8 [n, size, size, 3].  labels: int [n].  share: how much of the module is trained, counted in weight
     arrays from its output down, in the order in which the module lists them: bottom to top for those of the catalogue.
+    A saved model does not keep the share: load it with compile=False, and fine-tune anew rather than go on.
     learning_rate: low, so that what the module knows is bent and not broken.  validation: (pixels, labels) as in `fit`.
     """
     from helpers import HubLayer
@@ -132,4 +134,5 @@ def fine_tune(
     for weight in trainable[: len(trainable) - round(share * len(trainable))]:
         weight.trainable = False
     model = whole_model(layer, head, pixels.shape[1], augment)
-    return fit(model, pixels, labels, epochs, learning_rate, batch_size, balanced, validation)
+    fit(model, pixels, labels, epochs, learning_rate, batch_size, balanced, validation)
+    return whole_model(layer, model.layers[-1], pixels.shape[1]) if augment else model  # no photo is changed in use

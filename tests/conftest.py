@@ -11,6 +11,15 @@ from PIL import Image
 from helpers import modules, photos
 
 
+def blobs(classes=3, each=20, apart=4.0, seed=0):
+    """Return (features [n, 5], labels [n]) of Gaussian blobs; apart=0 makes noise of them."""
+    draw = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(classes), each)
+    centres = draw.normal(size=(classes, 5))
+    centres *= apart / np.linalg.norm(centres, axis=1, keepdims=True)
+    return centres[labels] + draw.normal(size=(len(labels), 5)), labels
+
+
 @pytest.fixture(autouse=True)
 def packaged_source(monkeypatch):
     """These tests are about the packaged source, whatever the shell that starts them has set."""

@@ -82,6 +82,14 @@ def test_a_parameter_is_read_as_python_or_as_plain_text(text, value):
     assert type(read) is type(value)
 
 
+def test_a_path_is_understood_from_where_the_command_is_given(tmp_path, monkeypatch):
+    (tmp_path / "work" / "my photos").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "work")
+    assert course._value("./my photos") == str(tmp_path / "work" / "my photos")
+    assert course._value("../work/my photos/") == str(tmp_path / "work" / "my photos")
+    assert course._value("./theirs") == "./theirs"  # photos.load says that it is not there
+
+
 METRICS = {"lesson": "00", "label": "right", "metrics": {"main": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 10}}}
 
 

@@ -1,20 +1,16 @@
-"""Cross-validation finds what is there, and no more than that; its intervals are honest; heads learn."""
+"""Cross-validation finds what is there, and no more than that; its intervals are honest."""
+
+import dataclasses
 
 import numpy as np
 import pytest
+from conftest import blobs
 from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import RidgeClassifier
+from sklearn.metrics import f1_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from helpers import evaluation, features, training
-
-
-def blobs(classes=3, each=20, apart=4.0, seed=0):
-    """Return (features [n, 5], labels [n]) of Gaussian blobs; apart=0 makes noise of them."""
-    draw = np.random.default_rng(seed)
-    labels = np.repeat(np.arange(classes), each)
-    centres = draw.normal(size=(classes, 5))
-    centres *= apart / np.linalg.norm(centres, axis=1, keepdims=True)
-    return centres[labels] + draw.normal(size=(len(labels), 5)), labels
+from helpers import evaluation, features
 
 
 def test_what_can_be_told_apart_is_told_apart():
@@ -149,27 +145,337 @@ def test_wilson_is_not_sure_of_itself_at_the_edges():
     assert evaluation.wilson(1.0, 10) == (pytest.approx(0.7225, abs=1e-4), 1.0)
 
 
-@pytest.mark.parametrize("hidden", [None, 8])
-def test_a_head_learns_and_gives_probabilities(hidden):
-    # A shift and a scale that no head could learn from, were features not standardised inside it.
-    vectors, labels = blobs(apart=8)
-    vectors = vectors * [1e-3, 1, 1, 1, 1e3] + 50
-    head = training.fit_head(vectors, labels, hidden=hidden, learning_rate=0.02)
-    shares = head.predict(vectors.astype(np.float32), verbose=0)
-    assert shares.shape == (60, 3)
-    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
-    assert (shares.argmax(axis=1) == labels).mean() > 0.95
-    assert len(head.trainable_variables) == (4 if hidden else 2)
+def rare(each=(95, 5)):
+    """Return (features [n, 1], labels [n]) of a common and a rare class that overlap."""
+    labels = np.repeat([0, 1], each)
+    return np.random.default_rng(1).normal(size=(len(labels), 1)) + 2.5 * labels[:, None], labels
 
 
-def test_a_head_of_the_same_seed_is_the_same():
-    first, second = (training.fit_head(*blobs(), epochs=2, seed=5) for _ in range(2))
-    for one, other in zip(first.get_weights(), second.get_weights(), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+class Witness(DummyClassifier):
+    """A classifier that fails where it is asked about a group, the first feature, that it was fitted on."""
+
+    def fit(self, features, labels):
+        self.seen_ = set(features[:, 0])
+        return super().fit(features, labels)
+
+    def predict(self, features):
+        assert not self.seen_ & set(features[:, 0])
+        return super().predict(features)
 
 
-@pytest.mark.parametrize("rows", [slice(0, 59), (slice(None), 0)], ids=["too few", "one column"])
-def test_a_head_is_not_fitted_on_what_does_not_fit(rows):
+def test_recalls_and_macro_f1_count_every_class_alike():
+    vectors, labels = rare()
+    result = evaluation.cross_validate(vectors, labels, model=evaluation.linear_head(1), repeats=2)
+    right = [(result.predictions[:, labels == each] == each).mean() for each in (0, 1)]
+    np.testing.assert_allclose(result.recalls, right)
+    assert result.balanced_accuracy == pytest.approx(result.recalls.mean())
+    assert result.accuracy > result.balanced_accuracy + 0.1
+    assert result.macro_f1 == pytest.approx(np.mean([f1_score(labels, p, average="macro") for p in result.predictions]))
+
+
+def test_a_rare_class_makes_the_balanced_accuracy_uncertain():
+    result = evaluation.cross_validate(*rare(), model=evaluation.linear_head(1))
+    low, high = result.balanced_interval
+    assert low < result.balanced_accuracy < high
+    assert high - low > 2 * np.ptp(result.interval)
+
+
+def test_with_classes_of_one_size_both_intervals_say_the_same():
+    result = evaluation.cross_validate(*blobs(classes=2, each=100, apart=2))
+    assert result.balanced_interval == pytest.approx(result.interval, abs=0.02)
+
+
+def test_probabilities_are_those_behind_the_predictions():
+    vectors, labels = blobs(apart=2)
+    result = evaluation.cross_validate(vectors, labels, repeats=1)
+    assert result.probabilities.shape == (60, 3)
+    np.testing.assert_allclose(result.probabilities.sum(axis=1), 1)
+    np.testing.assert_array_equal(result.probabilities.argmax(axis=1), result.predictions[0])
+    mean = evaluation.cross_validate(vectors, labels, repeats=3).probabilities
+    np.testing.assert_allclose(mean.sum(axis=1), 1)
+    assert np.abs(mean - result.probabilities).max() > 1e-3
+
+
+def test_a_model_without_probabilities_gives_none():
+    assert evaluation.cross_validate(*blobs(), model=RidgeClassifier()).probabilities is None
+
+
+def test_a_class_that_stands_in_one_group_alone_is_never_named():
+    # Held out, it is unknown to the head, whose probabilities must not slip into its neighbour's column.
+    vectors, labels = blobs(apart=12)
+    groups = np.where(labels == 1, "alone", np.arange(60) % 4)
+    result = evaluation.cross_validate(vectors, labels, groups)
+    assert result.recalls[1] == 0
+    assert (result.probabilities[labels == 1, 1] == 0).all()
+    assert (result.probabilities[labels == 2].argmax(axis=1) == 2).all()
+
+
+def test_the_result_keeps_labels_and_groups_as_they_were_given():
     vectors, labels = blobs()
-    with pytest.raises(ValueError, match="do not fit"):
-        training.fit_head(vectors[rows], labels)
+    gardens = np.array([f"garden {number % 4}" for number in range(60)])
+    plain, grouped = evaluation.cross_validate(vectors, labels), evaluation.cross_validate(vectors, labels, gardens)
+    assert plain.groups is None
+    assert plain.labels.tolist() == grouped.labels.tolist() == labels.tolist()
+    assert grouped.groups.tolist() == gardens.tolist()
+
+
+# Heads
+
+
+def test_a_small_C_makes_a_simple_head():
+    vectors, labels = blobs(apart=4)
+    simple, free = (np.abs(evaluation.linear_head(C).fit(vectors, labels)[-1].coef_).max() for C in (1e-4, 1))
+    assert simple < free / 10
+
+
+def test_a_balanced_head_names_the_rare_class():
+    vectors, labels = rare()
+    plain, balanced = (
+        evaluation.cross_validate(vectors, labels, model=evaluation.linear_head(class_weight=weight))
+        for weight in (None, "balanced")
+    )
+    assert plain.recalls[1] < 0.3
+    assert balanced.recalls[1] > 0.7
+
+
+WIDTHS = {"first": 2, "second": 3, "third": 4}
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 2), (2, 5), (5, 9)], ids=WIDTHS)
+def test_the_module_that_tells_most_is_chosen_and_the_others_columns_go_unused(start, stop):
+    labels = np.repeat([0, 1], 20)
+    vectors = np.random.default_rng(0).normal(size=(40, 9))
+    vectors[:, start:stop] += 3 * labels[:, None]
+    head = evaluation.chosen_inside(WIDTHS, choices=(0.01, 0.1)).fit(vectors, labels)
+    assert head.best_params_["functiontransformer__kw_args"] == {"start": start, "stop": stop}
+    assert len(head.cv_results_["params"]) == 8  # three modules and all of them together, two values of C
+    shares = head.predict_proba(vectors)
+    inside = np.isin(np.arange(9), range(start, stop))
+    np.testing.assert_array_equal(head.predict_proba(np.where(inside, vectors, 100)), shares)
+    assert not np.allclose(head.predict_proba(np.where(inside, 0, vectors)), shares)
+
+
+def test_modules_that_each_know_a_part_are_taken_together():
+    labels = np.repeat([0, 1], 40)
+    vectors = np.random.default_rng(0).normal(size=(80, 9)) + 0.8 * labels[:, None]
+    assert evaluation.chosen_inside(WIDTHS).fit(vectors, labels).best_params_["functiontransformer__kw_args"] == {}
+
+
+def test_on_noise_the_best_of_many_modules_looks_good_and_the_chosen_one_does_not():
+    vectors, labels = np.random.default_rng(2).normal(size=(40, 24)), np.repeat([0, 1], 20)
+    modules = np.split(vectors, 12, axis=1)
+    best = max(evaluation.cross_validate(each, labels, repeats=1).accuracy for each in modules)
+    widths = {f"module {number}": 2 for number in range(12)}
+    chosen = evaluation.cross_validate(vectors, labels, model=evaluation.chosen_inside(widths), repeats=1)
+    assert best > 0.7
+    assert chosen.interval[0] < 0.5 < chosen.interval[1]
+    assert chosen.accuracy < best - 0.1
+
+
+# Many small groups
+
+
+def test_many_small_groups_are_dealt_into_folds_whole_and_anew_in_each_repeat():
+    labels, leaves = np.repeat([0, 1], 30), np.repeat(np.arange(30), 2)
+    model = Witness(strategy="stratified", random_state=0)
+    options = {"folds": 3, "repeats": 4, "one_group_at_a_time": False}
+    result = evaluation.cross_validate(leaves[:, None], labels, leaves, model, **options)
+    assert result.predictions.shape == (4, 60)
+    assert result.confusion.sum() == 240
+    assert len(np.unique(result.predictions, axis=0)) > 1
+    with pytest.raises(AssertionError):  # the witness does speak up
+        evaluation.cross_validate(leaves[:, None], labels, model=model)
+
+
+def test_the_twin_of_a_photo_gives_nothing_away_where_groups_are_dealt():
+    vectors, labels = blobs(classes=2, each=15, apart=0)
+    vectors, labels, leaves = np.repeat(vectors, 2, axis=0), np.repeat(labels, 2), np.repeat(np.arange(30), 2)
+    model = KNeighborsClassifier(1)
+    assert evaluation.cross_validate(vectors, labels, model=model).accuracy > 0.8
+    assert evaluation.cross_validate(vectors, labels, leaves, model, one_group_at_a_time=False).accuracy < 0.7
+
+
+def test_two_photos_of_a_leaf_are_less_evidence_than_two_leaves():
+    vectors, labels = blobs(classes=2, each=50, apart=2)
+    vectors, labels, leaves = np.repeat(vectors, 4, axis=0), np.repeat(labels, 4), np.repeat(np.arange(100), 4)
+    result = evaluation.cross_validate(vectors, labels, leaves, one_group_at_a_time=False)
+    assert result.interval[0] < result.accuracy < result.interval[1]
+    assert np.ptp(result.interval) > 1.5 * np.ptp(evaluation.wilson(result.accuracy, 400))
+
+
+def test_more_folds_than_a_class_has_groups_are_refused():
+    vectors, labels = blobs(classes=2, each=12)
+    leaves = np.where(labels == 0, np.arange(24) // 2, 100 + np.arange(24) // 4)  # six leaves, and three
+    with pytest.raises(ValueError, match=r"5 folds: .* the smallest class has groups \(3, class 1\)"):
+        evaluation.cross_validate(vectors, labels, leaves, one_group_at_a_time=False)
+    assert evaluation.cross_validate(vectors, labels, leaves, folds=3, one_group_at_a_time=False).accuracy > 0.5
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_a_split_keeps_a_quarter_of_every_class_and_whole_groups_for_the_test(size):
+    labels, leaves = np.repeat([0, 1], [40, 80]), np.arange(120) // size
+    train, test = evaluation.split(labels, None if size == 1 else leaves)
+    assert sorted([*train, *test]) == list(range(120))
+    assert np.bincount(labels[test]).tolist() == [10, 20] if size == 1 else [8, 20]
+    assert not set(leaves[train]) & set(leaves[test])
+    draws = {tuple(evaluation.split(labels, parts=4, seed=seed)[1]) for seed in (0, 0, 1)}
+    assert len(draws) == 2
+    with pytest.raises(ValueError, match=r"4 folds: .* the smallest class has photos \(3, class 0\)"):
+        evaluation.split(labels[37:])
+
+
+# Comparisons
+
+
+def two_results(noise=0.5):
+    """Return what a head makes of blobs, and of the same blobs with noise on top."""
+    vectors, labels = blobs(classes=2, each=60, apart=2)
+    worse = vectors + np.random.default_rng(1).normal(0, noise, vectors.shape)
+    return evaluation.cross_validate(vectors, labels), evaluation.cross_validate(worse, labels)
+
+
+def test_a_comparison_gives_the_difference_and_its_interval():
+    better, worse = two_results(noise=5)
+    gain, low, high = evaluation.compare(better, worse)
+    assert gain == pytest.approx(better.accuracy - worse.accuracy)
+    assert 0.02 < low < gain < high < 0.5
+    assert evaluation.compare(worse, better) == pytest.approx((-gain, -high, -low), abs=0.01)
+    assert evaluation.compare(better, worse) == (gain, low, high)  # the same seed draws the same
+
+
+def test_what_is_alike_is_not_told_apart():
+    better, worse = two_results(noise=0.3)
+    _, low, high = evaluation.compare(better, worse)
+    assert low <= 0 <= high
+    assert evaluation.compare(better, better) == (0, 0, 0)
+
+
+def test_pairing_makes_a_comparison_sharper_than_two_intervals_side_by_side():
+    better, worse = two_results(noise=0.3)
+    _, low, high = evaluation.compare(better, worse)
+    assert high - low < np.hypot(np.ptp(better.interval), np.ptp(worse.interval)) * 0.7
+
+
+def test_groups_widen_a_comparison():
+    # One head is better in whole gardens or not at all.
+    result = evaluation.cross_validate(*blobs(classes=2, each=60), repeats=1)
+    gardens = np.arange(120) % 12
+    right = dataclasses.replace(result, predictions=result.labels[None])
+    wrong = dataclasses.replace(result, predictions=np.where(gardens < 4, 1 - result.labels, result.labels)[None])
+    gain, low, high = evaluation.compare(right, wrong)
+    right, wrong = (dataclasses.replace(each, groups=gardens.astype(str)) for each in (right, wrong))
+    gain_by_garden, low_by_garden, high_by_garden = evaluation.compare(right, wrong)
+    assert gain == gain_by_garden == pytest.approx(1 / 3)
+    assert 0 < low_by_garden < low - 0.1
+    assert high_by_garden > high + 0.1
+
+
+@pytest.mark.parametrize("changed", [{"labels": 0}, {"repeats": 2}, {"each": 19}], ids=["labels", "repeats", "number"])
+def test_results_on_other_photos_are_not_compared(changed):
+    vectors, labels = blobs()
+    first = evaluation.cross_validate(vectors, labels)
+    vectors, labels = blobs(each=changed.get("each", 20))
+    labels = labels[::-1] if "labels" in changed else labels
+    second = evaluation.cross_validate(vectors, labels, repeats=changed.get("repeats", 3))
+    with pytest.raises(ValueError, match="not of the same photos"):
+        evaluation.compare(first, second)
+
+
+# Pairs
+
+
+def paired(signal, background=5.0, crops=8, each=4):
+    """Return (features [n, 4], labels, groups, pairs) of pairs that share their background, each inside a crop."""
+    draw = np.random.default_rng(0)
+    pairs = np.repeat(np.arange(crops * each), 2)
+    labels = np.tile([0, 1], crops * each)
+    vectors = np.repeat(draw.normal(0, background, (crops * each, 4)), 2, axis=0)
+    vectors[:, 0] = signal * labels + draw.normal(size=len(labels))
+    return vectors, labels, (pairs // each).astype(str), pairs.astype(str)
+
+
+def test_what_differs_within_the_pairs_is_found():
+    share, low, high, n = evaluation.matched_pairs(*paired(signal=1))
+    assert share > 0.8
+    assert 0.6 < low < share < high < 1
+    assert n == 32
+
+
+def test_noise_within_the_pairs_is_chance():
+    share, low, high, _ = evaluation.matched_pairs(*paired(signal=0))
+    assert low < 0.5 < high
+    assert low < share < high
+
+
+def test_a_background_that_the_pair_shares_can_not_help():
+    # Further diseased photos, which have no partner, all lie on a background of their own.
+    vectors, labels, groups, pairs = paired(signal=0)
+    vectors[:, 0] = 0
+    alone = np.full((32, 4), 30.0)
+    vectors, labels = np.concatenate([vectors, alone]), np.concatenate([labels, np.ones(32, int)])
+    groups = np.concatenate([groups, groups[::2]])
+    pairs = np.concatenate([pairs, [f"alone {number}" for number in range(32)]])
+    model = KNeighborsClassifier(5)
+    assert evaluation.cross_validate(vectors, labels, groups, model).accuracy > 0.6  # it does help elsewhere
+    share, low, high, n = evaluation.matched_pairs(vectors, labels, groups, pairs, model=model)
+    assert low <= share == 0.5 <= high
+    assert n == 32  # who has no partner makes no pair
+
+
+def test_the_crop_of_a_pair_is_held_out():
+    _, labels, groups, pairs = paired(signal=1)
+    crop = groups.astype(float)[:, None]
+    assert evaluation.matched_pairs(crop, labels, groups, pairs, model=Witness())[0] == 0.5
+
+
+def test_each_healthy_and_each_diseased_photo_of_a_sheet_make_a_pair():
+    vectors, labels, groups, pairs = paired(signal=2)
+    rows = np.r_[0:64, 1, 1]  # the diseased photo of the first pair stands there three times
+    assert evaluation.matched_pairs(vectors[rows], labels[rows], groups[rows], pairs[rows])[3] == 34
+
+
+def test_either_class_may_be_the_positive_one():
+    first, second = (evaluation.matched_pairs(*paired(signal=2), positive=positive) for positive in (0, 1))
+    assert first == pytest.approx(second)
+
+
+def test_where_every_pair_is_won_the_interval_is_not_sure_of_itself():
+    share, low, high, _ = evaluation.matched_pairs(*paired(signal=9))
+    assert (share, low, high) == (1, pytest.approx(evaluation.wilson(1, 8)[0]), 1)  # eight crops
+
+
+def test_lists_and_columns_of_a_table_are_taken_as_they_are():
+    import pandas
+
+    vectors, *columns = paired(signal=1)
+    expected = evaluation.matched_pairs(vectors, *columns)
+    for kind in (list, pandas.Series):
+        assert evaluation.matched_pairs(vectors, *map(kind, columns)) == expected
+
+
+def test_a_pair_that_lies_in_two_groups_is_refused():
+    vectors, labels, groups, pairs = paired(signal=1)
+    groups[0] = "7"
+    with pytest.raises(ValueError, match="photos of pair '0' lie in several groups"):
+        evaluation.matched_pairs(vectors, labels, groups, pairs)
+
+
+def test_pairs_need_a_model_with_probabilities():
+    with pytest.raises(ValueError, match="gives no probabilities"):
+        evaluation.matched_pairs(*paired(signal=1), model=RidgeClassifier())
+
+
+def test_results_on_other_groups_are_not_compared():
+    vectors, labels = blobs()
+    gardens = [None, np.arange(60) % 5, np.arange(60) // 2]
+    plain, *grouped = (evaluation.cross_validate(vectors, labels, each, repeats=1) for each in gardens)
+    for first, second in ((plain, grouped[0]), (grouped[0], plain), grouped):
+        with pytest.raises(ValueError, match="not of the same photos"):
+            evaluation.compare(first, second)
+
+
+def test_without_a_pair_there_is_nothing_to_count():
+    vectors, labels, groups, _ = paired(signal=2)
+    for pairs in (np.arange(64).astype(str), np.char.add(groups, labels.astype(str))):
+        with pytest.raises(ValueError, match="no two photos of different classes share a value of pairs"):
+            evaluation.matched_pairs(vectors, labels, groups, pairs)

@@ -244,6 +244,22 @@ def test_batch_norm_trains_only_in_a_trainable_layer(tiny, trainable, training):
     assert difference(features, np.multiply(FEATURES, 0.9 if moves else 1)) < 1e-6
 
 
+def test_batch_norm_can_be_kept_in_inference_mode_while_the_weights_train(tiny):
+    layer = HubLayer(tiny, trainable=True, arguments={"training": False})
+    model = compiled(keras.Sequential([keras.Input((4, 4, 3)), layer, keras.layers.Dense(2)]))
+    assert difference(layer(PHOTOS, training=True), FEATURES) < 1e-6
+    before = values(layer)
+    model.fit(PHOTOS, np.array([0, 1]), verbose=0)
+    assert moved(layer, before) == [True, False]
+
+
+def test_a_training_argument_does_no_harm_where_the_module_takes_none(mean_module, tiny):
+    for options in ({}, {"arguments": {"training": False}}):
+        assert difference(HubLayer(mean_module, **options)(PHOTOS, training=True), PHOTOS[:, 0, 0]) < 1e-6
+    options = {"signature": "image_classification", "output_key": "logits", "arguments": {"training": False}}
+    assert difference(HubLayer(tiny, **options)(PHOTOS), FEATURES) < 1e-6
+
+
 @pytest.mark.parametrize("trainable", [False, True])
 def test_regularisation_is_added_when_trainable(tiny, trainable):
     layer = HubLayer(tiny, trainable=trainable)

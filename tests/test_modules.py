@@ -61,6 +61,20 @@ def test_a_module_has_its_variables_and_losses(loaded, name, variables, trainabl
     assert all(float(loss()) > 0 for loss in module.regularization_losses)
 
 
+# What is fine-tuned is the upper share of this list.
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        ("mobilenet_v2", [3, 3, 3, 32], [[1, 1, 320, 1280], [1280], [1280]]),
+        ("efficientnet_b0", [3, 3, 3, 32], [[1, 1, 320, 1280], [1280]]),
+    ],
+)
+def test_trainable_variables_stand_in_the_order_in_which_a_photo_meets_them(loaded, name, first, last):
+    shapes = [variable.shape.as_list() for variable in loaded(name).trainable_variables]
+    assert shapes[0] == first
+    assert shapes[-len(last) :] == last
+
+
 @pytest.mark.parametrize("name", list(modules.catalogue()))
 def test_a_module_has_the_signature_of_tensorflow_hub(loaded, name):
     signature = loaded(name).signatures["serving_default"]

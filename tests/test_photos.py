@@ -396,6 +396,74 @@ def test_readable_says_where_a_class_is_left_empty(photo_folder, broken):
         photos.readable(photos.load(folder))
 
 
+def test_one_broken_photo_among_500_is_named_and_left_out_or_refused(tmp_path, mean_module, monkeypatch):
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    draw = np.random.default_rng(0)
+    for number in range(500):
+        path = tmp_path / "leaves" / ("healthy" if number % 2 else "rust") / f"{number:03}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(path)
+    broken = tmp_path / "leaves" / "healthy" / "321.jpg"
+    broken.write_bytes(broken.read_bytes()[:-100])
+    found = photos.load(tmp_path / "leaves")
+    assert len(found) == 500
+    with pytest.raises(photos.PhotoError, match=r"^1 of 500 photos can't be decoded: \S+healthy.321\.jpg can't"):
+        features.extract(found, mean_module, image_size=16)
+    with pytest.raises(photos.PhotoError, match=r"healthy.321\.jpg can't be decoded"):
+        photos.pixels(found, 16)
+    with pytest.warns(UserWarning, match=r"left out 1 of 500 photos: \S+healthy.321\.jpg"):
+        left = photos.readable(found)
+    assert set(found.paths) - set(left.paths) == {broken}
+    assert features.extract(left, mean_module, image_size=16).shape == (499, 3)
+
+
+def test_pixels_are_the_photos_of_a_set_in_its_order(photo_folder):
+    found = photos.load(photo_folder(each=20)).take(np.random.default_rng(0).permutation(40))
+    pixels = photos.pixels(found, 16)
+    assert pixels.shape == (40, 16, 16, 3)
+    assert pixels.dtype == np.uint8
+    for row, path in enumerate(found.paths):
+        np.testing.assert_array_equal(pixels[row], photos.read(path, 16))
+
+
+def test_at_most_so_many_photos_of_each_class_are_drawn(photo_folder):
+    folder = photo_folder(("ash", "oak", "pine"), each=8)
+    for number in range(5):
+        (folder / "oak" / f"{number}.jpg").unlink()
+    found = photos.load(folder)
+    few = photos.at_most(found, 4)
+    assert few.labels.tolist() == [0] * 4 + [1] * 3 + [2] * 4  # in the set's order
+    assert few.class_names == found.class_names
+    assert [path for path in found.paths if path in few.paths] == list(few.paths)
+    draws = {photos.at_most(found, 4, seed).paths for seed in range(5)}
+    assert len(draws) > 1
+    assert photos.at_most(found, 4, seed=3).paths == photos.at_most(found, 4, seed=3).paths
+
+
+def test_a_class_whose_every_group_is_too_large_is_named(photo_folder):
+    found = dataclasses.replace(photos.load(photo_folder(each=4)), groups=np.array(list("aaaabbcc")))
+    with pytest.raises(photos.PhotoError, match="no group fits into 3 photos per class: oak would be left empty"):
+        photos.at_most(found, 3)
+
+
+@pytest.mark.parametrize("per_class", [None, 3, 100])
+def test_a_set_that_is_small_enough_stays_as_it_is(photo_folder, per_class):
+    found = photos.load(photo_folder())
+    assert photos.at_most(found, per_class) is found
+
+
+def test_groups_are_drawn_whole(photo_folder):
+    found = photos.load(photo_folder(each=20))
+    trees = np.array([f"tree {number // 3}" for number in range(40)])  # tree 6 has photos of both classes
+    found = dataclasses.replace(found, groups=trees)
+    for seed in range(10):
+        few = photos.at_most(found, 10, seed)
+        sizes = dict(zip(*np.unique(trees, return_counts=True), strict=True))
+        assert all(np.sum(few.groups == tree) == sizes[tree] for tree in set(few.groups))
+        assert (np.bincount(few.labels) <= 10).all()
+        assert (np.bincount(few.labels) >= 8).all()  # no group of three would fit any more
+
+
 @pytest.mark.skipif(not (REAL / "tf_flowers").is_dir(), reason="shared/photos/tf_flowers is not beside this checkout")
 def test_a_real_folder_of_500_flowers_loads():
     found = photos.load(REAL / "tf_flowers")
@@ -441,3 +509,13 @@ def test_leaf_pairs_stand_in_the_table():
     table = photos.load("leaves").table
     statuses = table.groupby(["crop", "sheet"])["status"].nunique()
     assert (statuses == 2).sum() >= 10  # crops with a healthy and a diseased leaf on one sheet
+
+
+def test_a_label_file_that_names_a_sheet_that_is_not_there_is_refused(tmp_path, monkeypatch):
+    from helpers.packaged import photo_sets
+
+    rows = [{"sheet": "oak_disease", "index": "00", "row": "0", "column": "0"}]
+    monkeypatch.setattr(photo_sets, "table", lambda entry: rows)
+    with pytest.raises(ValueError, match=r"data/leaves.csv names sheets that agml 0.7.4 does not hold: oak_disease"):
+        photo_sets.leaves(tmp_path, photos.catalogue()["leaves"])
+    assert not list(tmp_path.iterdir())

@@ -40,7 +40,13 @@ def leaves(folder, entry):
     """Write the leaf panels that data/leaves.csv names, PNG, cut out of captioned sheets of three columns."""
     origin, archive = fetch.fetch_any(entry["origins"])
     with fetch.unpacked(archive, origin["file"]) as sheets:
-        for row in table(entry):
+        rows = table(entry)
+        if missing := sorted({row["sheet"] for row in rows if not (sheets / f"{row['sheet']}_examples.png").exists()}):
+            raise ValueError(
+                f"data/{entry['table']} names sheets that {origin['package']} {origin['version']} does not hold: "
+                f"{', '.join(missing)}. Correct these rows."
+            )
+        for row in rows:
             with Image.open(sheets / f"{row['sheet']}_examples.png") as sheet:
                 left, top = int(row["column"]) * CELL, int(row["row"]) * CELL
                 panel = _largest_picture(sheet.convert("RGB").crop((left, top, left + CELL, top + CELL)))
