@@ -5,7 +5,7 @@ COURSE  = $(VENV)/bin/python -m helpers
 INSTALL = $(PYTHON) -m helpers install --venv $(VENV) --lock
 COMPILE = .uv/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header
 
-.PHONY: run official lab test bench refresh prepare doctor lock
+.PHONY: run official lab test test-long bench refresh prepare doctor lock
 
 run:  ## set everything up, run every lesson, print a table
 	@$(INSTALL) $(LOCK)
@@ -25,6 +25,10 @@ test:  ## ruff, unit tests, every notebook under nbval and papermill
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/python -m pytest tests notebooks --nbval-lax
+
+test-long:  ## lessons 04 and 05 on folders of photos, where ../shared/photos has them
+	@$(INSTALL) requirements-dev.txt
+	$(VENV)/bin/python -m pytest tests -m long
 
 bench:  ## renew the figures of bench/README.md; PHOTOS=folder takes your own photos
 	@$(INSTALL) $(LOCK)

@@ -82,6 +82,7 @@ def test_every_lesson_runs_with_quick_parameters(lesson, tmp_path):
         assert low <= metrics[name]["value"] <= high, name
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("folder", FOLDERS)
 @pytest.mark.parametrize("stem", ["04_species", "05_disease"])
 def test_training_lessons_run_whole_on_a_folder_of_photos(stem, folder, tmp_path):
