@@ -144,9 +144,7 @@ def compare(first, second, seed=0, draws=2000):
     gain = ((first.predictions == first.labels) * 1.0 - (second.predictions == second.labels)).mean(axis=0)
     units = np.arange(len(gain)) if first.groups is None else np.unique(first.groups, return_inverse=True)[1]
     total, size = np.bincount(units, gain), np.bincount(units)
-    drawn = (_draw(len(size), rng) for rng in [np.random.default_rng(seed)] for _ in range(draws))
-    low, high = np.percentile([times @ total / (times @ size) for times in drawn], [2.5, 97.5])
-    return float(gain.mean()), float(low), float(high)
+    return float(gain.mean()), *_resampled(total, size, seed, draws)
 
 
 def matched_pairs(features, labels, groups, pairs, positive=1, model=None, seed=0, draws=2000):
@@ -179,10 +177,8 @@ def matched_pairs(features, labels, groups, pairs, positive=1, model=None, seed=
     if len(set(won / of)) == 1:  # nothing to resample, as in _bootstrap
         low, high = wilson(won.sum() / of.sum(), len(of))
     else:
-        rng = np.random.default_rng(seed)
-        drawn = [_draw(len(of), rng) for _ in range(draws)]
-        low, high = np.percentile([times @ won / (times @ of) for times in drawn], [2.5, 97.5])
-    return float(won.sum() / of.sum()), float(low), float(high), int(of.sum())
+        low, high = _resampled(won, of, seed, draws)
+    return float(won.sum() / of.sum()), low, high, int(of.sum())
 
 
 def split(labels, groups=None, parts=4, seed=0):
@@ -192,7 +188,7 @@ def split(labels, groups=None, parts=4, seed=0):
     ValueError for a class with fewer photos, or groups, than parts.
     """
     labels = np.asarray(labels)
-    _check(np.zeros((len(labels), 1)), labels, groups, parts)
+    _check_labels(labels, groups, parts)
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     return next(kind(parts, shuffle=True, random_state=seed).split(labels, labels, groups))
 
@@ -207,6 +203,14 @@ def wilson(share, n, z=1.96):
 def _draw(units, rng):
     """Draw as many units as there are, with replacement; return how often each came."""
     return np.bincount(rng.integers(units, size=units), minlength=units)
+
+
+def _resampled(total, size, seed, draws):
+    """Return the 95 % bootstrap interval (low, high) of sum(total) / sum(size) over units, float [units] each."""
+    rng = np.random.default_rng(seed)
+    shares = [times @ total / (times @ size) for times in (_draw(len(size), rng) for _ in range(draws))]
+    low, high = np.percentile(shares, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def _bootstrap(correct, labels, groups, seed, draws=2000):
@@ -227,12 +231,16 @@ def _bootstrap(correct, labels, groups, seed, draws=2000):
 
 
 def _check(features, labels, groups, folds):
-    """folds: None where one group is held out at a time."""
     if features.ndim != 2 or labels.ndim != 1 or len(features) != len(labels):
         raise ValueError(f"features {features.shape} and labels {labels.shape} do not fit: [n, d] and [n] are needed.")
     if not np.isfinite(features).all():
         rows = np.flatnonzero(~np.isfinite(features).all(axis=1))
         raise ValueError(f"{len(rows)} of {len(features)} feature vectors hold NaN or infinity (first: row {rows[0]}).")
+    _check_labels(labels, groups, folds)
+
+
+def _check_labels(labels, groups, folds):
+    """folds: None where one group is held out at a time."""
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2:
         raise ValueError("there is only one class in the labels; a classifier needs two.")
