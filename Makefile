@@ -24,7 +24,7 @@ test:  ## ruff, unit tests, every notebook under nbval and papermill
 	@$(INSTALL) requirements-dev.txt
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/python -m pytest tests notebooks --nbval-lax
+	$(VENV)/bin/python -m pytest tests notebooks --nbval-lax -n 2 --dist loadfile
 
 test-long:  ## lessons 04 and 05 on folders of photos, where ../shared/photos has them
 	@$(INSTALL) requirements-dev.txt

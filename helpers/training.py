@@ -53,9 +53,11 @@ def fit(model, inputs, labels, epochs, learning_rate=1e-3, batch_size=32, balanc
     rise = steps // 10  # Adam's first steps are blind: at full rate they spoil what a module knows
     rate = keras.optimizers.schedules.CosineDecay(0.0, steps - rise, warmup_target=learning_rate, warmup_steps=rise)
     # Compiling with XLA takes longer than these short fits gain from it.
-    model.compile(
-        keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False
-    )
+    accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
+    loss = "sparse_categorical_crossentropy"
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=[accuracy], jit_compile=False)
+    # With metric and optimizer built, TensorFlow need not trace the step once only to make their variables.
+    model.optimizer.build(model.trainable_variables)
     model.fit(
         inputs,
         labels,
