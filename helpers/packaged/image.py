@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from helpers.packaged import fetch, graph, weights
-from helpers.packaged.saved_model import PHOTOS, save
+from helpers.saved_model import PHOTOS, save, save_backbone
 
 
 def minus_one_to_one(photos):
@@ -103,44 +103,24 @@ _READERS = {
 }
 
 
-def _save_backbone(folder, backbone, prepare, l2=0.0):
-    """Write a keras.applications model as a module; l2 regularises the kernels of its plain convolutions."""
-
-    def call(inputs, training=False):
-        return backbone(prepare(inputs), training=training)
-
-    def decay(kernel):
-        return lambda: l2 * tf.nn.l2_loss(kernel)
-
-    kernels = [layer.kernel.value for layer in backbone.layers if type(layer) is keras.layers.Conv2D] if l2 else []
-    save(
-        folder,
-        call,
-        PHOTOS,
-        [v.value for v in backbone.variables],
-        [v.value for v in backbone.trainable_variables],
-        losses=[decay(kernel) for kernel in kernels],
-    )
-
-
 def mobilenet_v2(folder, origins):
     """Write MobileNetV2, 1280-d. Weight decay 4e-5 on all but depthwise kernels, as TF-Slim trained it."""
-    _save_backbone(folder, keras_model("MobileNetV2", origins), minus_one_to_one, l2=4e-5)
+    save_backbone(folder, keras_model("MobileNetV2", origins), minus_one_to_one, l2=4e-5)
 
 
 def resnet_50(folder, origins):
     """Write ResNet50 (v1), 2048-d."""
-    _save_backbone(folder, keras_model("ResNet50", origins), caffe)
+    save_backbone(folder, keras_model("ResNet50", origins), caffe)
 
 
 def inception_v3(folder, origins):
     """Write InceptionV3, 2048-d."""
-    _save_backbone(folder, keras_model("InceptionV3", origins), minus_one_to_one)
+    save_backbone(folder, keras_model("InceptionV3", origins), minus_one_to_one)
 
 
 def densenet_121(folder, origins):
     """Write DenseNet121, 1024-d."""
-    _save_backbone(folder, keras_model("DenseNet121", origins), standardised)
+    save_backbone(folder, keras_model("DenseNet121", origins), standardised)
 
 
 def plantvillage_inception_v3(folder, origins):
