@@ -1,6 +1,7 @@
 """Where prepared things live, and how they get there whole or not at all."""
 
 import errno
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -47,3 +48,9 @@ def prepared(name, build):
             "runs `python -m helpers prepare` once; or set COURSE_CACHE to a folder of your own."
         ) from error
     return target
+
+
+def content_hash(path):
+    """Return a file's content as a short hash (bytes)."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "blake2b").digest()[:16]

@@ -93,8 +93,28 @@ def cross_validate(features, labels, groups=None, model=None, folds=5, repeats=3
             splitter = kind(folds, shuffle=True, random_state=seed + repeat)
         runs.append(_one_repeat(features, labels, model, splitter.split(features, labels, groups)))
     predictions = np.array([predicted for predicted, _ in runs])
-    correct = (predictions == labels).mean(axis=0)
+    shares = None if runs[0][1] is None else np.mean([each for _, each in runs], axis=0)
+    return scored(predictions, labels, groups, shares, seed)
+
+
+def scored(predictions, labels, groups=None, probabilities=None, seed=0):
+    """Return what predictions of a loop of your own are worth (Result), each by a head that did not see the photo.
+
+    predictions: int [repeats, n], or [n] for one repeat.  labels: int [n].  groups: str [n] or None.
+    probabilities: float [n, k], classes in the order of np.unique(labels), or None.
+    Intervals are those of cross_validate. Raises ValueError for shapes that do not fit or a label that is no class.
+    """
+    predictions, labels = np.atleast_2d(predictions), np.asarray(labels)
+    _check_labels(labels, groups, None)
     classes = np.unique(labels)
+    if predictions.shape[1:] != labels.shape or not np.isin(predictions, classes).all():
+        raise ValueError(
+            f"predictions {predictions.shape} of labels {labels.shape}: [repeats, n] and [n] are needed, and every "
+            f"prediction one of {classes.tolist()}."
+        )
+    if probabilities is not None and np.shape(probabilities) != (len(labels), len(classes)):
+        raise ValueError(f"probabilities are {np.shape(probabilities)}; {(len(labels), len(classes))} are needed.")
+    correct = (predictions == labels).mean(axis=0)
     matrix = sum(confusion_matrix(labels, each, labels=classes) for each in predictions)
     intervals = _bootstrap(correct, labels, groups, seed)
     return Result(
@@ -106,7 +126,7 @@ def cross_validate(features, labels, groups=None, model=None, folds=5, repeats=3
         recalls=np.diag(matrix) / matrix.sum(axis=1),
         confusion=matrix,
         predictions=predictions,
-        probabilities=None if runs[0][1] is None else np.mean([shares for _, shares in runs], axis=0),
+        probabilities=probabilities,
         labels=labels,
         groups=None if groups is None else np.asarray(groups),
     )

@@ -1,5 +1,6 @@
 """Labelled photo sets: load one by name or from a folder, check it at the door, decode its photos."""
 
+import contextlib
 import csv
 import dataclasses
 import functools
@@ -68,10 +69,12 @@ def load(name_or_folder, target=None):
     name_or_folder: a name in data/photos.toml, or a folder with one folder of photos per class and, if photos belong
     together (several of one leaf), a groups.csv with the columns file and group.
     target: what the labels say, for a set that has several: leaves has health (default), condition and crop.
+    A folder may hold a table.csv too, with a column file and one row per photo: a column text becomes PhotoSet.texts
+    and all other columns, numbers in every row, PhotoSet.table; both in the order of the photos.
     tf_flowers, plant_village, beans and cassava come from TensorFlow Datasets, under COURSE_SOURCE=official alone.
     Raises PhotoError for an unknown name, a set that can't be had, a folder that is none, an empty or a single class, a
-    file that is no photo, one photo in two classes, a groups.csv that does not fit. A photo that stands twice in one
-    class is left out.
+    file that is no photo, one photo in two classes, a groups.csv or table.csv that does not fit: a photo without a row,
+    a row without a photo, an empty text, a cell that is no number. A photo that stands twice in one class is left out.
     """
     name = str(name_or_folder)
     if name not in catalogue() or isinstance(name_or_folder, Path):
@@ -153,11 +156,14 @@ def _from_folder(folder, card):
     _check_headers(paths)
     keep = _without_duplicates(paths, labels)
     paths, labels = [paths[row] for row in keep], [labels[row] for row in keep]
+    texts, table = _texts_and_table(folder, paths)
     return PhotoSet(
         paths=tuple(paths),
         labels=np.array(labels, np.int32),
         class_names=tuple(each.name for each in classes),
         groups=_groups(folder, paths),
+        texts=texts,
+        table=table,
         card=card,
     )
 
@@ -194,7 +200,7 @@ def _without_duplicates(paths, labels):
     first, dropped = {}, set()
     for rows in by_size.values():
         for row in rows if len(rows) > 1 else []:
-            same = first.setdefault(content_hash(paths[row]), row)
+            same = first.setdefault(cache.content_hash(paths[row]), row)
             if labels[same] != labels[row]:
                 raise PhotoError(
                     f"one photo stands in two classes: {paths[same]} and {paths[row]}. Remove the wrong one."
@@ -214,11 +220,7 @@ def _groups(folder, paths):
     listing = folder / "groups.csv"
     if not listing.exists():
         return None
-    try:
-        with open(listing, newline="", encoding="utf-8-sig") as file:  # spreadsheets put a byte order mark first
-            rows = list(csv.DictReader(file))
-    except UnicodeDecodeError:
-        raise PhotoError(f"{listing} is not UTF-8 text; save it as CSV in UTF-8.") from None
+    rows = _rows(listing)
     if not rows or not {"file", "group"} <= set(rows[0]):
         raise PhotoError(f"{listing} needs the columns file and group.")
     group_of = {}
@@ -233,10 +235,59 @@ def _groups(folder, paths):
     return np.array([group_of[name] for name in names], dtype=str)
 
 
-def content_hash(path):
-    """Return a file's content as a short hash (bytes)."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "blake2b").digest()[:16]
+def _rows(listing):
+    try:
+        with open(listing, newline="", encoding="utf-8-sig") as file:  # spreadsheets put a byte order mark first
+            return list(csv.DictReader(file))
+    except UnicodeDecodeError:
+        raise PhotoError(f"{listing} is not UTF-8 text; save it as CSV in UTF-8.") from None
+
+
+def _texts_and_table(folder, paths):
+    """Return the texts (object [n]) and the numbers (DataFrame of float64) of table.csv, None for what it has not."""
+    listing = folder / "table.csv"
+    if not listing.exists():
+        return None, None
+    line_of, columns = {}, []
+    for line, row in enumerate(_rows(listing), start=2):  # as a spreadsheet counts, with the header as row 1
+        columns = columns or [name for name in row if name not in ("file", "text")]
+        if "file" not in row or row["file"] in line_of:
+            fault = "needs a column file" if "file" not in row else f"names {row['file']} twice, last in row {line}"
+            raise PhotoError(f"{listing} {fault}; it has one row per photo.")
+        if None in row:
+            raise PhotoError(f"{listing}, row {line} has more cells than the header; put a text with commas in quotes.")
+        line_of[row["file"]] = line, row
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    if missing := [name for name in names if name not in line_of]:
+        raise PhotoError(f"{listing} has no row for {some(missing)}.")
+    if unknown := [f"row {line}: {name}" for name, (line, _) in line_of.items() if not (folder / name).exists()]:
+        raise PhotoError(f"{listing} names photos that are not there: {some(unknown)}.")
+    rows = [line_of[name] for name in names]
+    return _texts(listing, rows), _table(listing, rows, columns)
+
+
+def _texts(listing, rows):
+    if "text" not in rows[0][1]:
+        return None
+    texts = [(row["text"] or "").strip() for _, row in rows]
+    if empty := [f"row {line} ({row['file']})" for (line, row), text in zip(rows, texts, strict=True) if not text]:
+        raise PhotoError(f"{listing} has no text in {some(empty)}. Write one, or remove the photo and its row.")
+    return np.array(texts, dtype=object)
+
+
+def _table(listing, rows, columns):
+    import pandas
+
+    bad, table = [], np.full((len(rows), len(columns)), np.nan)
+    for place, (line, row) in enumerate(rows):
+        for column, name in enumerate(columns):
+            with contextlib.suppress(TypeError, ValueError):
+                table[place, column] = float(row[name])
+            if not np.isfinite(table[place, column]):
+                bad.append(f"row {line}, column {name}: {row[name]!r}")
+    if bad:
+        raise PhotoError(f"{listing} holds what is no number: {some(bad)}. Columns but file and text are for numbers.")
+    return pandas.DataFrame(table, columns=columns) if columns else None
 
 
 def read(path, size=None):

@@ -479,3 +479,37 @@ def test_without_a_pair_there_is_nothing_to_count():
     for pairs in (np.arange(64).astype(str), np.char.add(groups, labels.astype(str))):
         with pytest.raises(ValueError, match="no two photos of different classes share a value of pairs"):
             evaluation.matched_pairs(vectors, labels, groups, pairs)
+
+
+def test_predictions_of_ones_own_loop_are_scored_as_cross_validation_scores():
+    vectors, labels = blobs(apart=1.5)
+    groups = np.arange(len(labels)) // 2
+    for given in (None, groups):
+        found = evaluation.cross_validate(vectors, labels, given, repeats=2, one_group_at_a_time=False)
+        again = evaluation.scored(found.predictions, labels, given, found.probabilities)
+        for field in dataclasses.fields(found):
+            np.testing.assert_array_equal(getattr(again, field.name), getattr(found, field.name))
+        assert evaluation.compare(again, found)[0] == 0
+
+
+def test_one_repeat_may_be_scored_as_a_row():
+    result = evaluation.scored([0, 0, 1, 0], [0, 0, 1, 1])
+    assert result.predictions.shape == (1, 4)
+    assert (result.accuracy, result.probabilities) == (0.75, None)
+    assert result.confusion.tolist() == [[2, 0], [1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (([0, 1, 1], [0, 0, 1, 1]), r"predictions \(1, 3\) of labels \(4,\)"),
+        (([0, 1, 1, 2], [0, 0, 1, 1]), r"every prediction one of \[0, 1\]"),
+        (([0, 0, 1, 1], [0, 0, 1, 1], ["a", "b"]), "groups must name a group for each of 4 photos"),
+        (([0, 0, 1, 1], [0, 0, 1, 1], None, np.zeros((4, 3))), r"probabilities are \(4, 3\); \(4, 2\) are needed"),
+        (([0, 0], [0, 0]), "only one class"),
+    ],
+    ids=["misfit", "no class", "groups", "probabilities", "one class"],
+)
+def test_predictions_that_do_not_fit_are_refused(arguments, told):
+    with pytest.raises(ValueError, match=told):
+        evaluation.scored(*arguments)

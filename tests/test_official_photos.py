@@ -246,11 +246,11 @@ def test_prepare_leaves_them_to_the_first_use(monkeypatch):
     monkeypatch.setattr(photos, "load", asked.append)
     monkeypatch.setattr(modules, "is_ready", lambda name: True)
     course.prepare()
-    assert asked == ["flowers", "bean_leaves", "leaves"]
+    assert asked == ["flowers", "bean_leaves", "leaves", "plant_foods"]
 
 
 def test_doctor_says_under_which_source_they_are_there(capsys):
     course.doctor()
     said = capsys.readouterr().out
-    assert "photo sets: flowers, bean_leaves, leaves\n" in said
+    assert "photo sets: flowers, bean_leaves, leaves, plant_foods\n" in said
     assert "COURSE_SOURCE=official also tf_flowers, plant_village, beans, cassava" in said

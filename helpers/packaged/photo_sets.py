@@ -1,5 +1,6 @@
 """The photo sets. Each writes one folder per class, numbered so that the folders sort as the catalogue's classes do;
-leaves, which has several targets, writes one folder and keeps its labels in data/leaves.csv.
+leaves, which has several targets, writes one folder and keeps its labels in data/leaves.csv. plant_foods has a file of
+its own.
 """
 
 import csv
@@ -10,6 +11,7 @@ from scipy import ndimage
 
 from helpers import cache
 from helpers.packaged import fetch
+from helpers.packaged.plant_foods import plant_foods  # noqa: F401  a recipe like the others
 
 CELL, FRAME = (
     300,
