@@ -87,6 +87,25 @@ def is_ready(name):
     return (cache.root() / "modules" / f"{name}-{fingerprint(name)}").exists()
 
 
+def identified(name_or_folder):
+    """Return (label, folder, identity), str each, of a catalogue name or of the folder of a SavedModel.
+
+    label: a short name.  identity: what its content is known by, so that results can be kept under it; a module that
+    its owner exported again is another module.  Raises ValueError for what is neither, and as `path` does.
+    """
+    if name_or_folder in catalogue():
+        folder = path(name_or_folder)
+        return name_or_folder, folder, Path(folder).name
+    folder = Path(name_or_folder)
+    if not (folder / "saved_model.pb").is_file():
+        raise ValueError(f"{folder} is no catalogue name ({', '.join(catalogue())}) and no SavedModel folder.")
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and file.name != "fingerprint.pb":  # it holds a random number
+            digest.update(cache.content_hash(file))
+    return folder.name, str(folder), digest.hexdigest()
+
+
 def fingerprint(name):
     """Return a short name (str) for the exact bytes behind a module: its package's hash and how it was built."""
     hashes = [origin["sha256"] for origin in entry(name)["origins"]]

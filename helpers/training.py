@@ -92,8 +92,10 @@ def whole_model(module, head, image_size=224, augment=None):
 
     module: a catalogue name or a HubLayer.  head: as fit_head gives it; the model has a copy of it.
     augment: layers to put before the module, see `augmentation`.
+    Raises ValueError where the head does not take what the module gives.
     """
     import keras
+    import tensorflow as tf
 
     from helpers import HubLayer
 
@@ -102,8 +104,11 @@ def whole_model(module, head, image_size=224, augment=None):
     own.set_weights(head.get_weights())
     pixels = keras.Input((image_size, image_size, 3), dtype="uint8")
     photos = keras.layers.Rescaling(1 / 255)(pixels)
-    photos = augment(photos) if augment else photos
-    return keras.Model(pixels, own(layer(photos)))
+    vectors = layer(augment(photos) if augment else photos)
+    if not tf.TensorShape(vectors.shape).is_compatible_with(own.input_shape):
+        fault = f"{layer.handle} gives {tuple(vectors.shape)}, and the head takes {own.input_shape}"
+        raise ValueError(f"{fault}: fit it on features.extract(photo_set, module), of the same module.")
+    return keras.Model(pixels, own(vectors))
 
 
 def fine_tune(

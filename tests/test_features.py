@@ -1,10 +1,12 @@
 """Features are the module's own numbers, in the set's order, computed once and kept for as long as nothing changes."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import cache, evaluation, features, photos, training
+from helpers import cache, evaluation, features, modules, photos, training
 
 SIZE = 16
 
@@ -136,18 +138,255 @@ def test_what_is_no_module_is_refused_with_the_names_there_are(trees, named):
         features.extract(trees, named)
 
 
+# Modules that do not fit
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Give a function that saves a function of given inputs (TensorSpecs; none: untraced) and returns the folder."""
+    import tensorflow as tf
+
+    def write(call, *specs):
+        module = tf.Module()
+        module.__call__ = tf.function(call, input_signature=specs or None, autograph=False)
+        tf.saved_model.save(module, str(tmp_path / "wrong"))
+        return str(tmp_path / "wrong")
+
+    return write
+
+
+def spec(*shape, dtype="float32"):
+    import tensorflow as tf
+
+    return tf.TensorSpec(shape, dtype)
+
+
+def mean_colour(batch):
+    import tensorflow as tf
+
+    return tf.reduce_mean(tf.cast(batch, tf.float32), [1, 2])
+
+
+def as_numbers(texts):
+    import tensorflow as tf
+
+    return tf.strings.to_number(texts)[:, None]
+
+
+def flattened(batch):  # made for 8 pixels, and says nothing of it
+    import tensorflow as tf
+
+    return tf.reshape(batch, [-1, 8 * 8 * 3])
+
+
+PHOTO = (None, None, None, 3)
+ONE_INSIDE = r"in \[0, 1\]. .* inside a function of photos"
+TAKES_SOMETHING_ELSE = {  # function, shape, type, what is told
+    "text": (as_numbers, (None,), "string", r"string \[n\]; .* It reads text. Image modules are mobilenet_v2, "),
+    "bytes": (mean_colour, PHOTO, "uint8", rf"uint8 \[n, any, any, 3\]; photos come as float32 .* {ONE_INSIDE}"),
+    "doubles": (mean_colour, PHOTO, "float64", rf"float64 .* {ONE_INSIDE}"),
+    "another size": (mean_colour, (None, 8, 8, 3), "float32", r"float32 \[n, 8, 8, 3\]; .* size, image_size=8."),
+    "one photo": (mean_colour, (1, None, None, 3), "float32", rf"float32 \[1, any, any, 3\]; .* {ONE_INSIDE}"),
+    "channels first": (mean_colour, (None, 3, None, None), "float32", rf"float32 \[n, 3, any, any\]; .* {ONE_INSIDE}"),
+}
+
+
+@pytest.fixture
+def closed_photos(monkeypatch):
+    """Let no photo be decoded."""
+
+    def fail(*_):
+        raise AssertionError("a photo was decoded")
+
+    monkeypatch.setattr(photos, "read", fail)
+
+
+@pytest.mark.usefixtures("closed_photos")
+@pytest.mark.parametrize("kind", TAKES_SOMETHING_ELSE)
+def test_a_module_that_takes_something_else_is_refused_before_a_photo_is_decoded(trees, saved, kind):
+    call, shape, dtype, told = TAKES_SOMETHING_ELSE[kind]
+    folder = saved(call, spec(*shape, dtype=dtype))
+    for use in (features.extract, lambda _, module, image_size: features.cost(module, image_size)):
+        with pytest.raises(ValueError, match=f"^{folder} takes {told}"):
+            use(trees, folder, image_size=SIZE)
+    assert kept() == []
+    assert not list(cache.root().glob("costs/*/*"))
+
+
+@pytest.mark.usefixtures("closed_photos")
+def test_a_module_whose_graph_fails_on_this_size_is_refused(trees, saved):
+    with pytest.raises(ValueError, match=r"It fails on photos of that size; .* image_size=\.\.\."):
+        features.extract(trees, saved(flattened, spec(*PHOTO)), image_size=9)
+
+
+@pytest.mark.usefixtures("closed_photos")
+def test_a_module_of_several_inputs_is_refused(trees, saved):
+    folder = saved(lambda batch, other: mean_colour(batch) + mean_colour(other), spec(*PHOTO), spec(*PHOTO))
+    with pytest.raises(ValueError, match=r"takes float32 \[.*\] and float32 \[.*\]; .* Settle its other inputs"):
+        features.extract(trees, folder, image_size=SIZE)
+
+
+@pytest.mark.usefixtures("closed_photos")
+def test_a_module_that_was_never_traced_is_refused(trees, saved):
+    with pytest.raises(ValueError, match="holds no graph to call"):
+        features.extract(trees, saved(mean_colour), image_size=SIZE)
+
+
+@pytest.mark.usefixtures("closed_photos")
+def test_a_saved_model_of_signatures_alone_is_refused_with_their_names(trees, tmp_path):
+    import tensorflow as tf
+
+    module = tf.Module()
+    serve = tf.function(lambda batch: {"colour": mean_colour(batch)}, input_signature=[spec(*PHOTO)])
+    tf.saved_model.save(module, str(tmp_path / "wrong"), signatures={"colours": serve})
+    with pytest.raises(ValueError, match="can't be called; it has signatures alone: colours"):
+        features.extract(trees, str(tmp_path / "wrong"), image_size=SIZE)
+
+
+@pytest.mark.usefixtures("closed_photos")
+def test_a_damaged_module_is_named(trees, export, tmp_path):
+    folder = export(tmp_path / "damaged", mean_colour)
+    (tmp_path / "damaged" / "saved_model.pb").write_bytes(b"cut off")
+    with pytest.raises(RuntimeError, match="damaged can't be read"):
+        features.extract(trees, folder, image_size=SIZE)
+
+
+@pytest.mark.usefixtures("closed_photos")
 @pytest.mark.parametrize(
     ("call", "told"),
     [
-        (lambda batch: batch * 2, r"a feature vector \[n, d\] is needed"),
-        (lambda batch: {"default": batch[:, 0, 0]}, r"a feature vector \[n, d\] is needed"),
+        (lambda batch: batch * 2, r"a feature map, float32 \[n, 16, 16, 3\], .* after tf.reduce_mean"),
+        (lambda batch: {"b": batch[:, 0, 0], "a": batch}, "a dict with the keys a, b .* with one of them"),
+        (lambda batch: (batch[:, 0, 0], batch), "a (tuple|list|ListWrapper) .* with one tensor"),
+        (lambda batch: batch[:, 0, 0, 0], r"float32 \[n\] for two photos"),
+        (lambda batch: batch[:1, 0, 0], r"float32 \[1, 3\] for two photos; .* each photo gets one"),
+        (lambda batch: batch[:, 0, 0] > 0.5, r"bool \[n, 3\] for two photos; a feature vector \[n, d\] of floats"),
     ],
-    ids=["a picture", "a dict"],
+    ids=["a feature map", "a dict", "a tuple", "one number", "one vector for all", "no floats"],
 )
-def test_a_module_that_gives_no_vector_is_refused(trees, export, tmp_path, call, told):
-    with pytest.raises(ValueError, match=told):
+def test_a_module_that_gives_no_vector_is_refused_before_a_photo_is_decoded(trees, export, tmp_path, call, told):
+    with pytest.raises(ValueError, match=f"module gives {told}") as refused:
         features.extract(trees, export(tmp_path / "module", call), image_size=SIZE)
+    assert "a feature vector [n, d] of floats is needed" in str(refused.value)
     assert kept() == []
+
+
+def test_a_module_of_a_fixed_size_fits_at_that_size(trees, saved):
+    assert features.extract(trees, saved(mean_colour, spec(None, 8, 8, 3)), image_size=8).shape == (6, 3)
+
+
+def test_features_are_float32_whatever_floats_a_module_gives(trees, export, tmp_path, mean_module):
+    import tensorflow as tf
+
+    halves = export(tmp_path / "halves", lambda batch: tf.cast(mean_colour(batch), tf.float16))
+    found = features.extract(trees, halves, image_size=SIZE)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, features.extract(trees, mean_module, image_size=SIZE), atol=1e-3)
+
+
+def test_the_random_number_in_a_saved_model_is_no_part_of_what_it_is(trees, mean_module, counted, tmp_path):
+    copy = shutil.copytree(mean_module, tmp_path / "mean")
+    features.extract(trees, mean_module, image_size=SIZE)
+    (copy / "fingerprint.pb").write_bytes(b"another export")
+    features.extract(trees, str(copy), image_size=SIZE)
+    assert len(counted) == 1
+
+
+# What a module costs
+
+
+def test_the_cost_of_a_small_network_is_what_a_hand_counts(saved, tmp_path):
+    import tensorflow as tf
+
+    draw = tf.random.Generator.from_seed(0)
+    wide, deep, dense = (tf.Variable(draw.normal(shape)) for shape in ([3, 3, 3, 4], [5, 5, 4, 2], [8, 10]))
+
+    def network(batch):
+        batch = tf.nn.conv2d(batch, wide, strides=2, padding="SAME")  # 16 to 8 pixels
+        batch = tf.nn.depthwise_conv2d(batch, deep, strides=[1, 1, 1, 1], padding="VALID")  # 4 pixels, 8 channels
+        return tf.matmul(tf.reduce_mean(batch, [1, 2]), dense)
+
+    module = tf.Module()
+    module.weights = [wide, deep, dense]
+    module.__call__ = tf.function(network, input_signature=[spec(*PHOTO)])
+    tf.saved_model.save(module, str(tmp_path / "network"))
+    found = features.cost(str(tmp_path / "network"), image_size=16)
+    assert found["multiply_adds"] == (8 * 8 * 4) * (3 * 3 * 3) + (4 * 4 * 8) * (5 * 5) + 8 * 10
+    assert found["parameters"] == 3 * 3 * 3 * 4 + 5 * 5 * 4 * 2 + 8 * 10
+    on_disk = sum(path.stat().st_size for path in (tmp_path / "network").rglob("*") if path.is_file())
+    assert found["megabytes"] == on_disk / 1e6
+
+
+def test_products_of_attention_are_counted(saved):
+    import tensorflow as tf
+
+    def attention(batch):
+        rows = tf.reshape(batch, [-1, 16, 48])
+        scores = tf.einsum("nqd,nkd->nqk", rows, rows)  # 16 x 16 sums of 48
+        mixed = tf.matmul(scores, rows) + tf.matmul(scores, rows, transpose_a=True)  # twice 16 x 48 sums of 16
+        return tf.reduce_mean(tf.einsum("...d,de->...e", mixed, tf.ones([48, 5])), 1)  # 16 x 5 sums of 48
+
+    found = features.cost(saved(attention, spec(*PHOTO)), image_size=16)
+    assert found["multiply_adds"] == 16 * 16 * 48 + 2 * 16 * 48 * 16 + 16 * 5 * 48
+    assert found["parameters"] == 0
+
+
+def test_a_network_whose_work_depends_on_the_photo_is_not_counted_wrongly(saved):
+    import tensorflow as tf
+
+    def only_bright(batch):
+        bright = tf.boolean_mask(batch, tf.reduce_mean(batch, 3) > 0.5)  # as many rows as there are bright pixels
+        return mean_colour(batch) + tf.reduce_mean(tf.matmul(bright, tf.ones([3, 3])), 0)
+
+    folder = saved(only_bright, spec(*PHOTO))
+    with pytest.raises(ValueError, match=r"can't be counted: how large MatMul .* depends on what is in the photo"):
+        features.cost(folder, image_size=SIZE)
+
+
+def test_a_second_question_reads_the_cost(mean_module, monkeypatch):
+    first = features.cost(mean_module, image_size=SIZE)
+    assert first["multiply_adds"] == first["parameters"] == 0
+
+    def fail(*_):
+        raise AssertionError("it was counted again")
+
+    monkeypatch.setattr(features, "_counted", fail)
+    assert features.cost(mean_module, image_size=SIZE) == first
+
+
+@pytest.fixture(scope="session")
+def mobilenet():
+    """Return the folder of mobilenet_v2, prepared outside the empty cache of each test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COURSE_SOURCE", raising=False)
+        return modules.path("mobilenet_v2")
+
+
+def test_the_cost_of_mobilenet_v2_is_that_of_its_paper(mobilenet):
+    # Table 2 of Sandler et al. 2018: expansion, channels, repeats, stride of the first
+    blocks = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
+    size, channels = 112, 32
+    expected = size**2 * channels * 27
+    for expansion, wanted, repeats, first in blocks:
+        for stride in [first] + [1] * (repeats - 1):
+            inner = channels * expansion
+            expected += size**2 * channels * inner if expansion > 1 else 0
+            size //= stride
+            expected += size**2 * inner * 9 + size**2 * inner * wanted
+            channels = wanted
+    expected += size**2 * channels * 1280
+    found = features.cost(mobilenet)
+    assert found["multiply_adds"] == expected
+    assert found["parameters"] == 2_257_984  # keras.applications' MobileNetV2 without its top
+    assert features.cost(mobilenet, image_size=112)["multiply_adds"] < expected / 3.9
+
+
+def test_a_text_module_has_no_cost_for_photos():
+    with pytest.raises(ValueError, match=r"text_encoder reads text, not photos\. Image modules are mobilenet_v2, "):
+        features.cost("text_encoder")
+
+
+# What goes wrong with photos
 
 
 def test_an_interrupt_leaves_nothing_and_the_next_run_is_right(trees, mean_module, monkeypatch):

@@ -189,6 +189,19 @@ def test_a_whole_model_may_be_made_of_a_layer_and_a_head_with_a_hidden_layer(mea
     assert same(colours.get_weights(), before, atol=0)  # the model has a copy
 
 
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda batch: batch * 2, r"gives \(None, 64, 64, 3\), and the head takes \(None, 3\): fit it on"),
+        (lambda batch: batch[:, 0, 0, :2], r"gives \(None, 2\), and the head takes \(None, 3\): fit it on"),
+    ],
+    ids=["a feature map", "features of another length"],
+)
+def test_a_head_is_not_put_on_what_it_was_not_fitted_on(export, colours, tmp_path, call, told):
+    with pytest.raises(ValueError, match=told):
+        training.whole_model(export(tmp_path / "module", call), colours, SIZE)
+
+
 def test_an_augmented_whole_model_augments_in_training_alone(mean_module, colours, pixels, tmp_path):
     plain = training.whole_model(mean_module, colours, SIZE)
     model = training.whole_model(mean_module, colours, SIZE, training.augmentation())
