@@ -5,8 +5,11 @@
     photos      labelled photo sets: load, check, decode
     official    the photo sets that TensorFlow Datasets downloads, for COURSE_SOURCE=official
     features    run a module once over a photo set and keep the result
+    texts       labelled text sets, and what a text module makes of texts
     training    heads on top of features, and fine-tuning of what lies below
     evaluation  cross-validation, intervals, fair comparisons
+    saved_model a callable and its variables as a reusable SavedModel, the format of Hub's modules
+    lite        a model as a LiteRT file, for phones
     figures     every figure, each with its alt text
     cache       where prepared things live, and how they get there whole or not at all
     course      the command line: python -m helpers install | prepare | run | refresh | doctor
@@ -27,7 +30,19 @@ warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # tens
 # Every new model is traced anew, as it has to be; TensorFlow warns of it in the middle of a lesson's output.
 logging.getLogger("tensorflow").addFilter(lambda record: "triggered tf.function retracing" not in record.getMessage())
 
-_PARTS = ("modules", "photos", "features", "training", "evaluation", "figures", "cache", "course")
+_PARTS = (
+    "modules",
+    "photos",
+    "features",
+    "texts",
+    "training",
+    "evaluation",
+    "saved_model",
+    "lite",
+    "figures",
+    "cache",
+    "course",
+)
 
 
 def __getattr__(name):

@@ -125,16 +125,18 @@ def _pip_settings():
 
 
 def prepare():
-    """Fetch and build every module and photo set of the catalogues that is not there yet; say what was done.
+    """Fetch and build every module, photo set and text set of the catalogues that is not there yet; say what was done.
 
     The photo sets of TensorFlow Datasets, up to 1.4 GB each, wait until photos.load asks for one.
     """
-    from helpers import cache, modules, photos
+    from helpers import cache, modules, photos, texts
 
     start = time.monotonic()
     for name, card in photos.catalogue().items():
         if "tfds" not in card:
             photos.load(name)
+    for name in texts.catalogue():
+        texts.load(name)
     for name in modules.catalogue():
         if not modules.is_ready(name):
             modules.path(name)
