@@ -129,9 +129,9 @@ CASES = {
     "weak": Case(answers=WRONG, score=0),
     "blank": Case(answers={}, score=0),
     "half": Case(answers=RIGHT | {"double": "def double(values): return values"}, score=2),
-    "loop": Case("while True: pass", score=5, flags=["timeout"], note="Cell 3 ran longer than 6 s"),
+    "loop": Case("while True: pass", score=5, flags=["timeout"], note="Cell 3 ran longer than 10 s"),
     "killed": Case("import os\nos.kill(os.getpid(), 9)", flags=["kernel died", "look"], note="cell 3"),
-    "hog": Case(HOG, flags=["memory"], note="more than 1200 MB"),
+    "hog": Case(HOG, flags=["memory"], note="more than 600 MB"),
     "gutted": Case(answers=WRONG, change=gutted, score=0, flags=["cells changed"], note="double-test, spread-test"),
     "deleted": Case(answers=WRONG, change=without_tests, score=0, flags=["cells missing"]),
     "careless": Case(change=without_tests, score=5, flags=["cells missing"]),
@@ -150,7 +150,7 @@ CASES = {
 }
 MORE = {
     "good": Case(score=5),
-    "stubborn": Case(STUBBORN, flags=["time"], note="longer than 30 s"),
+    "stubborn": Case(STUBBORN, flags=["time"], note="longer than 50 s"),
     "quitter": Case(
         answers=RIGHT | {"double": "import os\ndef double(values): os._exit(0)"}, flags=["kernel died", "look"]
     ),
@@ -243,7 +243,7 @@ def graded_class(folder, cases):
         release = classroom.generated([source])[0]["sample"]
         for student, case in cases.items():
             case.write(folder / "handed in", student, release)
-        classroom.grade(folder / "handed in", timeout=6, memory=1200, out=folder / "grades")
+        classroom.grade(folder / "handed in", timeout=10, memory=600, out=folder / "grades")
     return rows_of(folder / "grades" / "grades.csv")
 
 
@@ -310,7 +310,7 @@ def test_marks_of_a_person_are_added_and_nobody_is_graded_again(course_of, tmp_p
         table.writerows(rows)
     started, run = [], sandbox.run
     monkeypatch.setattr(sandbox, "run", lambda room, job, *rest: started.append(job) or run(room, job, *rest))
-    classroom.grade(folder / "handed in", timeout=6, memory=1200, out=folder / "grades")
+    classroom.grade(folder / "handed in", timeout=10, memory=600, out=folder / "grades")
     (job,) = started
     assert "graded" in job
     after = rows_of(folder / "grades" / "grades.csv")
