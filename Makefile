@@ -5,7 +5,7 @@ COURSE  = $(VENV)/bin/python -m helpers
 INSTALL = $(PYTHON) -m helpers install --venv $(VENV) --lock
 COMPILE = .uv/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header
 
-.PHONY: run official lab test test-long bench refresh prepare doctor lock
+.PHONY: run official lab test test-long assignments grade bench refresh prepare doctor lock
 
 run:  ## set everything up, run every lesson, print a table
 	@$(INSTALL) $(LOCK)
@@ -26,9 +26,19 @@ test:  ## ruff, unit tests, every notebook under nbval and papermill
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/python -m pytest tests notebooks --nbval-lax -n 2 --dist loadfile
 
-test-long:  ## lessons 04 and 05 on folders of photos, where ../shared/photos has them
+test-long:  ## lessons 04 and 05 on folders of photos, where ../shared/photos has them; more hostile submissions
 	@$(INSTALL) requirements-dev.txt
 	$(VENV)/bin/python -m pytest tests -m long
+
+assignments: LOCK = requirements-grading.txt
+assignments:  ## the students' notebooks, and build/assignments.zip with all that students need
+	@$(INSTALL) $(LOCK)
+	@$(COURSE) assignments
+
+grade: LOCK = requirements-grading.txt
+grade:  ## grade SUBMISSIONS=folder into build/grades; ASSIGNMENT=name, OPTIONS="--timeout 120" narrow and widen it
+	@$(INSTALL) $(LOCK)
+	@$(COURSE) grade $(if $(SUBMISSIONS),"$(SUBMISSIONS)") $(if $(ASSIGNMENT),--assignment "$(ASSIGNMENT)") $(OPTIONS)
 
 bench:  ## renew the figures of bench/README.md; PHOTOS=folder takes your own photos
 	@$(INSTALL) $(LOCK)

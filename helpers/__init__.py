@@ -12,7 +12,9 @@
     lite        a model as a LiteRT file, for phones
     figures     every figure, each with its alt text
     cache       where prepared things live, and how they get there whole or not at all
-    course      the command line: python -m helpers install | prepare | run | refresh | doctor
+    course      the command line: python -m helpers install | prepare | run | refresh | assignments | grade | doctor
+    classroom   for teachers: the students' release of the assignments, and grading what comes back
+    submissions, sandbox, grading, guarded_kernel   its parts: files handed in, a place for each, nbgrader, the kernel
     packaged    building modules and photo sets out of packages from PyPI and npm
 
 Imports run one way: notebooks -> helpers -> helpers.packaged; course stands on top. Importing helpers is quick and

@@ -1,4 +1,4 @@
-"""The command line: python -m helpers install | prepare | run | refresh | doctor.
+"""The command line: python -m helpers install | prepare | run | refresh | assignments | grade | doctor.
 
 It starts on a bare Python, so only the standard library is imported up here.
 """
@@ -49,6 +49,18 @@ def main(arguments=None):
     )
     add.add_argument("notebooks", nargs="*", metavar="NOTEBOOK")
     add.set_defaults(call=lambda given: refresh_all(given.notebooks))
+    add = commands.add_parser(
+        "assignments", help="write the students' notebooks, and build/assignments.zip with all they need"
+    )
+    add.set_defaults(call=lambda given: _classroom().release())
+    add = commands.add_parser("grade", help="grade a folder of submissions into build/grades")
+    add.add_argument("folder", help="STUDENT/NAME.ipynb, STUDENT_NAME.ipynb and the like")
+    add.add_argument("--assignment", help="grade only this one (also what a file is that tells nothing of itself)")
+    add.add_argument("--jobs", type=int, default=2, help="how many at a time (default: 2)")
+    add.add_argument("--timeout", type=int, default=60, help="seconds for a cell; five times that for a notebook (60)")
+    add.add_argument("--memory", type=int, default=4096, help="MB for a submission (default: 4096)")
+    add.add_argument("--out", default=BUILD / "grades", help="where grades go (default: build/grades)")
+    add.set_defaults(call=lambda given: _classroom().grade(**{k: v for k, v in vars(given).items() if k != "call"}))
     add = commands.add_parser("doctor", help="say what this machine has and what is prepared")
     add.set_defaults(call=lambda given: doctor())
     given = parser.parse_args(arguments)
@@ -61,6 +73,18 @@ def main(arguments=None):
         sys.exit(f"{type(error).__name__}: {error}")
     except KeyboardInterrupt:
         sys.exit("\nInterrupted. What was finished is kept; run the same command to go on.")
+
+
+def _classroom():
+    """The teacher's part; it needs the extra `grading`."""
+    if _version("nbgrader") is None:
+        raise CourseError(
+            "this needs nbgrader, which is not installed. `make assignments` and `make grade` bring it, or "
+            "`python3 -m helpers install --lock requirements-grading.txt`."
+        )
+    from helpers import classroom
+
+    return classroom
 
 
 class CourseError(Exception):
