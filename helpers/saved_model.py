@@ -17,7 +17,7 @@ TEXTS = tf.TensorSpec([None], tf.string, name="inputs")
 logging.getLogger("tensorflow").addFilter(lambda record: "Assets written to" not in record.getMessage())
 
 
-def save(folder, call, spec, variables, trainable, losses=(), signatures=None, keep=(), labels=None):
+def save(folder, call, spec, variables, trainable, losses=(), signatures=None, keep=(), labels=None, extras=None):
     """Write a reusable SavedModel.
 
     call: function of (inputs, training) for photos, of (inputs) for texts, that returns one float32 tensor [n, d].
@@ -28,6 +28,7 @@ def save(folder, call, spec, variables, trainable, losses=(), signatures=None, k
     input signature says.
     keep: what else the graph needs and must be tracked (a tokenizer, the variables of a head).
     labels: class names (list of str), kept in assets.extra/labels.json.
+    extras: {file name: text}, kept in assets.extra beside it.
     Raises ValueError, before anything is written, where call gives something else than a feature vector.
     """
     module = tf.train.Checkpoint()  # a tf.Module would lose the list attributes on saving
@@ -48,10 +49,10 @@ def save(folder, call, spec, variables, trainable, losses=(), signatures=None, k
         for name, run in (signatures or {}).items()
     }
     tf.saved_model.save(module, str(folder), signatures={"serving_default": serve, **others})
-    if labels:
-        extra = Path(folder, "assets.extra")
-        extra.mkdir(exist_ok=True)
-        (extra / "labels.json").write_text(json.dumps(labels, indent=0))
+    extras = {**(extras or {}), **({"labels.json": json.dumps(labels, indent=0)} if labels else {})}
+    for name, text in extras.items():
+        Path(folder, "assets.extra").mkdir(exist_ok=True)
+        Path(folder, "assets.extra", name).write_text(text, encoding="utf-8")
 
 
 def save_backbone(folder, backbone, prepare, l2=0.0):

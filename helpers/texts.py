@@ -2,15 +2,14 @@
 
 import csv
 import dataclasses
-import functools
 import hashlib
-import tomllib
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from helpers import cache, modules
+from helpers import modules
+from sources import cache, catalogues
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,10 +36,9 @@ class TextSet:
         return dataclasses.replace(self, texts=self.texts[rows], labels=self.labels[rows], groups=self.groups[rows])
 
 
-@functools.cache
 def catalogue():
     """Return data/texts.toml as {name: dict}; the fields are explained at its top."""
-    return tomllib.loads((cache.ROOT / "data" / "texts.toml").read_text())
+    return catalogues.entries("texts")
 
 
 def load(name, masked=True):
@@ -53,9 +51,9 @@ def load(name, masked=True):
     if name not in catalogue():
         raise ValueError(f"no text set is called {name!r}; there is {', '.join(catalogue())}.")
     card = {"name": name, **catalogue()[name]}
-    from helpers.packaged import glosses
+    from sources.recipes import glosses
 
-    key = hashlib.sha256("".join(origin["sha256"] for origin in card["origins"]).encode()).hexdigest()[:10]
+    key = catalogues.fingerprint(*(origin["sha256"] for origin in card["origins"]))
     folder = cache.prepared(f"texts/{name}-{key}", lambda part: getattr(glosses, name)(part, card))
     with open(folder / "glosses.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

@@ -116,7 +116,7 @@ def fine_tune(
     head,
     pixels,
     labels,
-    share=0.3,
+    proportion=0.3,
     epochs=6,
     learning_rate=1e-4,
     batch_size=16,
@@ -129,16 +129,16 @@ def fine_tune(
     The second of two stages: `fit_head` on frozen features comes first, since a head that knows nothing would send
     large, random steps down into the module. Batch norm stays in inference mode: a batch of a few photos is a bad
     estimate of statistics that a million photos gave.
-    pixels: uint8 [n, size, size, 3].  labels: int [n].  share: how much of the module is trained, counted in weight
+    pixels: uint8 [n, size, size, 3].  labels: int [n].  proportion: how much of the module is trained, counted in weight
     arrays from its output down, in the order in which the module lists them: bottom to top for those of the catalogue.
-    A saved model does not keep the share: load it with compile=False, and fine-tune anew rather than go on.
+    A saved model does not keep the proportion: load it with compile=False, and fine-tune anew rather than go on.
     learning_rate: low, so that what the module knows is bent and not broken.  validation: (pixels, labels) as in `fit`.
     """
     from helpers import HubLayer
 
     layer = HubLayer(module, trainable=True, arguments={"training": False})
     trainable = layer.trainable_weights
-    for weight in trainable[: len(trainable) - round(share * len(trainable))]:
+    for weight in trainable[: len(trainable) - round(proportion * len(trainable))]:
         weight.trainable = False
     model = whole_model(layer, head, pixels.shape[1], augment)
     fit(model, pixels, labels, epochs, learning_rate, batch_size, balanced, validation)

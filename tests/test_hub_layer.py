@@ -23,8 +23,9 @@ import pytest
 import tensorflow as tf
 from keras.src.saving import serialization_lib
 
-from helpers import cache, modules, saved_model
+from helpers import modules, saved_model
 from helpers.hub_layer import HubLayer
+from sources import cache
 
 # Keras turns its variables into NumPy arrays in NumPy 1's way, which NumPy 2 remarks on each time.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -1,0 +1,48 @@
+"""The parser: which commands there are, and how an error reaches a person."""
+
+import argparse
+import os
+import sys
+
+from course.doctor import doctor
+from course.install import check_platform, install
+from course.paths import ROOT, CourseError
+from course.refresh import refresh_all
+from course.run import prepare, run
+
+
+def main(arguments=None):
+    """Run one command; a problem that a person can fix ends in one message, without a traceback."""
+    given = _parser().parse_args(arguments)
+    try:
+        if given.call is not doctor:  # which says itself what is wrong with a platform
+            check_platform()
+        given.call(**{name: value for name, value in vars(given).items() if name != "call"})
+    except (CourseError, OSError, ValueError, RuntimeError) as error:
+        if os.environ.get("COURSE_DEBUG"):
+            raise
+        sys.exit(f"{type(error).__name__}: {error}")
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted. What was finished is kept; run the same command to go on.")
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m course", description="The course's commands.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name, call, told):
+        added = commands.add_parser(name, help=told, description=told)
+        added.set_defaults(call=call)
+        return added
+
+    added = command("install", install, "make a virtual environment and install a lock into it")
+    added.add_argument("--venv", type=ROOT.joinpath, default=ROOT / ".venv", help="its folder (default: .venv)")
+    added.add_argument("--lock", dest="name", default="core", help="a lock in requirements/ (default: core)")
+    command("prepare", prepare, "fetch and build every module and photo set")
+    added = command("run", run, "run lessons with papermill into build/")
+    added.add_argument("names", nargs="*", metavar="LESSON", help="for instance 01 or 01_official_model (default: all)")
+    added.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="parameters")
+    added = command("refresh", refresh_all, "run lessons in place, as they are committed (TIMINGS=1: timing cells too)")
+    added.add_argument("names", nargs="*", metavar="LESSON")
+    command("doctor", doctor, "say what this machine has, what is prepared, and what to do about what is missing")
+    return parser

@@ -1,0 +1,96 @@
+"""python -m course refresh: run lessons in place, as they are committed."""
+
+import base64
+import os
+
+from course.paths import ROOT, lessons
+from course.run import prepare
+
+
+def with_tables(readme):
+    """Return a README's text (str) with its tables of claims and of runs as they are now."""
+    from helpers import report
+
+    for name, table in {"claims": report.claims(), "runs": report.runs()}.items():
+        before, rest = readme.split(f"<!-- {name} -->")
+        after = rest.split(f"<!-- end of {name} -->")[1]
+        readme = f"{before}<!-- {name} -->\n{table}<!-- end of {name} -->{after}"
+    return readme
+
+
+def refresh_all(names):
+    """Run lessons in place, then renew what other lessons and the README take from them."""
+    prepare()
+    for path in lessons(names):
+        refresh(path)
+    for path in lessons():
+        _renew_claims(path)
+    readme = ROOT / "README.md"
+    readme.write_text(with_tables(readme.read_text()))
+
+
+def _renew_claims(path):
+    """Bring a lesson's stored claims table up to date: a lesson that ran after it may have moved a figure."""
+    import nbformat
+
+    from helpers import report
+
+    notebook = nbformat.read(path, 4)
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        if output.get("metadata", {}).get("course", {}).get("claims"):
+            output.data = nbformat.from_dict({"text/markdown": report.claims(), "text/plain": report.claims()})
+    nbformat.write(notebook, path)
+
+
+def refresh(path):
+    """Run a lesson in place so that a second run on this machine gives the same file."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    stored = nbformat.read(path, 4)
+    fresh = nbformat.from_dict(stored)
+    print(path.stem, flush=True)
+    where = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(fresh, timeout=900, kernel_name="python3", record_timing=False, resources=where).execute()
+    _save_figures(fresh, path.parent / "figures")
+    nbformat.write(clean(fresh, stored), path)
+
+
+def _save_figures(notebook, folder):
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        if name := output.get("metadata", {}).get("course", {}).get("save"):
+            folder.mkdir(exist_ok=True)
+            (folder / name).write_bytes(base64.b64decode(output.data["image/png"]))
+
+
+def clean(fresh, stored):
+    """Return a run notebook without what differs from run to run or may not be published."""
+    import nbformat
+
+    fresh.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+            "language_info": {"name": "python"},
+        }
+    )
+    before = {cell.id: cell.get("outputs") for cell in stored.cells}
+    for cell in fresh.cells:
+        if cell.cell_type != "code":
+            continue
+        cell.metadata.pop("execution", None)
+        outputs = [_published(output) for output in cell.outputs if output.get("name") != "stderr"]
+        if "timing" in cell.metadata.get("tags", []) and before.get(cell.id) and not os.environ.get("TIMINGS"):
+            outputs = before[cell.id]
+        cell.outputs = outputs
+    return fresh
+
+
+def _published(output):
+    if output.output_type in {"display_data", "execute_result"}:
+        output.data.pop("application/vnd.jupyter.widget-view+json", None)
+        if output.metadata.get("course", {}).get("publish") is False and "image/png" in output.data:
+            alt = output.data["text/plain"]
+            output.data = {
+                "text/plain": f"[Shown when you run this cell: {alt} Their licence does not let us publish them here.]"
+            }
+    return output

