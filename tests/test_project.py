@@ -81,7 +81,9 @@ def test_where_things_go_names_files_for_every_kind():
     for steps in kinds.values():
         numbers = [int(number) for number in re.findall(r"^(\d+)\. ", steps, re.M)]
         assert numbers == list(range(1, len(numbers) + 1))
-        assert len(re.findall(r"^\d+\. `[\w./]+`", steps, re.M)) >= 2
+        named = re.findall(r"^\d+\. `([\w./]+)`", steps, re.M)
+        assert len(named) >= 2
+        assert [path for path in named if not list(ROOT.glob(re.sub("NN|NAME", "*", path)))] == []
 
 
 def make_targets_in(text):
