@@ -15,13 +15,14 @@ QUICK = {
     "02_hub_feature_extractor": {"step_size": 64, "repeats": 1},
     "03_combine_modules": {"epochs": 2},
     "04_species": {
-        "candidates": ["mobilenet_v2", "resnet_50"],
-        "repeats": 1,
+        "image_size": 96,
         "epochs": 2,
-        "seeds": 1,
-        "model_file": "../build/species_quick.keras",  # nbval may run the same lesson at the same time
+        "tuning_epochs": 1,
+        "sizes": [5],
+        "folds": 3,
+        "model_folder": "../build/species_quick",  # nbval may run the same lesson at the same time
     },
-    "05_disease": {"audit_modules": ["resnet_50"], "repeats": 1, "epochs": 1},
+    "05_disease": {"image_size": 96, "tuning_epochs": 1, "draws": 2},
     "06_photo_text_table": {"repeats": 1, "epochs": 5},
     "07_swap_the_backbone": {
         "candidates": ["mobilenet_v2", "resnet_50"],
@@ -39,21 +40,24 @@ RANGES = {  # what a lesson's metrics must lie in, whatever the machine, quick o
     "02_hub_feature_extractor": {"main": (0.92, 1.0)},
     "03_combine_modules": {"main": (0.8, 1.0)},
     "04_species": {
-        "main": (0.9, 0.98),
-        "accuracy_best": (0.9, 0.98),
-        "accuracy_official": (0.87, 0.96),
-        "accuracy_hub": (0.87, 0.96),
-        "accuracy_from_scratch": (0.02, 0.95),
-        "hub_less_official": (-0.01, 0.01),
+        "main": (0.85, 0.95),
+        "accuracy_dense_128": (0.84, 0.95),
+        "dense_128_minus_linear": (-0.06, 0.06),
+        "accuracy_frozen_224": (0.8, 0.98),
+        "accuracy_frozen": (0.6, 0.95),
+        "accuracy_retrained": (0.5, 1.0),
+        "accuracy_fine_tuned": (0.5, 1.0),
+        "accuracy_scratch": (0.02, 0.95),
     },
     "05_disease": {
-        "main": (0.5, 0.75),
-        "balanced_accuracy_leave_one_crop_out": (0.6, 0.85),
-        "balanced_accuracy_random": (0.62, 0.85),
-        "background_only": (0.48, 0.7),
-        "matched_pairs": (0.85, 1.0),
-        "lines_hub": (1, 1),
-        "lines_official": (1, 1),
+        "main": (0.45, 0.75),
+        "lab_to_lab": (0.45, 0.75),
+        "background_lab": (0.6, 0.95),
+        "background_field": (0.4, 0.75),
+        "field_to_field": (0.45, 0.75),
+        "lab_and_field": (0.45, 0.75),
+        "pairs_resnet_50": (0.85, 1.0),
+        "pairs_background": (0.3, 0.75),
     },
     "07_swap_the_backbone": {
         "main": (0.88, 0.97),
@@ -103,6 +107,7 @@ RANGES = {  # what a lesson's metrics must lie in, whatever the machine, quick o
         "colour_histogram": (0.6, 0.8),
     },
 }
+ON_TEMPLATE = {"04_species", "05_disease"}  # rewritten lessons: their own claims alone, exercises in the middle
 FOLDERS = {  # real photos beside the repository, for tests: what a main metric must reach on 30 photos of each class
     "plantvillage_small": 0.8,
     "corn_leaf_disease": 0.7,
@@ -158,7 +163,6 @@ def test_training_lessons_run_whole_on_a_folder_of_photos(stem, folder, tmp_path
         tmp_path,
         photo_set=str(photos_there),
         module="mobilenet_v2",
-        folds=4,
         seed=1,
     )
     assert metrics["main"]["value"] >= FOLDERS[folder]
@@ -171,10 +175,10 @@ def test_committed_lessons_found_what_the_course_says():
         for name, (low, high) in RANGES[lesson.stem].items():
             assert low <= metrics[name]["value"] <= high, (lesson.stem, name)
     species = report.metrics_of(nbformat.read(paths.NOTEBOOKS / "04_species.ipynb", 4))["metrics"]
-    assert species["accuracy_best"]["value"] >= 0.92
-    assert species["accuracy_from_scratch"]["value"] < species["accuracy_frozen_split"]["value"]
+    assert species["dense_128_minus_linear"]["low"] < 0 < species["dense_128_minus_linear"]["high"]
+    assert species["accuracy_scratch"]["value"] < species["accuracy_frozen_224"]["value"]
     disease = report.metrics_of(nbformat.read(paths.NOTEBOOKS / "05_disease.ipynb", 4))["metrics"]
-    assert disease["matched_pairs"]["value"] > disease["matched_pairs_background"]["value"]
+    assert disease["pairs_resnet_50"]["low"] > disease["pairs_background"]["high"]
 
 
 def test_measured_runs_are_whole_and_stand_beside_their_baseline():
@@ -200,7 +204,36 @@ def test_committed_lessons_ran_in_order_and_without_noise(lesson):
     assert str(paths.ROOT) not in lesson.read_text()
 
 
+@pytest.mark.parametrize("stem", sorted(ON_TEMPLATE))
+def test_rewritten_lessons_keep_the_template(stem):
+    cells = nbformat.read(paths.NOTEBOOKS / f"{stem}.ipynb", 4).cells
+    texts = [cell.source for cell in cells if cell.cell_type == "markdown"]
+    opening, closing, whole = texts[0], texts[-1], "\n".join(texts)
+    assert [line for text in texts for line in text.splitlines() if line.startswith("# ")] == opening.splitlines()[:1]
+    assert opening.count("\n- ") == 3
+    for words in ("By the end you will be able to", "**You need**", "**Time:**", "**Never**"):
+        assert words in opening
+    for section in ("## What the article says", "## Check yourself", "## Summary"):
+        assert whole.count(section) == 1
+    for words in ("## Summary", "**Graded:**", "**Next:**", "**Sources:**"):
+        assert words in closing
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    assert code[0].metadata.tags == ["parameters"]
+    assert all(line.startswith(("import ", "from ")) for line in code[1].source.splitlines() if line)
+    assert code[-1].metadata.jupyter == {"source_hidden": True}
+    exercises = [place for place, cell in enumerate(cells) if "**Exercise " in cell.source]
+    assert len(exercises) >= 2
+    assert exercises[0] < len(cells) * 2 / 3
+    assert whole.count("<details><summary>") == whole.count("</details>") == len(exercises) + 1
+    assert all("\n\n" in text[text.index("<details>") :] for text in texts if "<details>" in text)  # or it stays raw
+    shown = [output for cell in code for output in cell.outputs if "image/png" in output.get("data", {})]
+    assert "photo" in shown[0].data["text/plain"]
+    assert report.metrics_of(nbformat.read(paths.NOTEBOOKS / f"{stem}.ipynb", 4))["metrics"]["main"]
+
+
 def test_lessons_keep_the_shape_that_a_reader_knows(lesson):
+    if lesson.stem in ON_TEMPLATE:
+        pytest.skip("on the new template, see above")
     notebook = nbformat.read(lesson, 4)
     texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
     headings = [line for text in texts for line in text.splitlines() if line.startswith("# ")]
@@ -244,7 +277,7 @@ def test_every_lesson_shows_the_claims_as_they_stand(lesson):
         for output in outputs_of(nbformat.read(lesson, 4))
         if output.get("metadata", {}).get("course", {}).get("claims")
     ]
-    assert tables == [report.claims()]
+    assert tables == ([] if lesson.stem in ON_TEMPLATE else [report.claims()])
 
 
 def test_the_readme_names_every_module_and_its_carrier():
