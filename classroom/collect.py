@@ -146,9 +146,12 @@ def _is_notebook(path):
 
 def _read(read, releases, folders, assignment):
     """Read a notebook, and recognise its assignment: by its cells, then by its name."""
+    stem = _stem(read.path)
+    named = [name for name in _longest(releases) if name in folders or name in stem] + [assignment or ""]
+    read.assignment = named[0]
     if read.path.is_symlink() or not read.path.is_file():
         raise ValueError("it is a link, which is not followed, or no file")
-    size, stem = read.path.stat().st_size, _stem(read.path)
+    size = read.path.stat().st_size
     read.cells = read_cells(read.path.read_bytes()) if size <= READ_LIMIT else []
     kept = len(json.dumps(read.cells))
     if size > READ_LIMIT or kept > KEPT_LIMIT:
@@ -156,10 +159,9 @@ def _read(read, releases, folders, assignment):
             f"it has {size:,} bytes, {kept:,} without outputs; the limits are {READ_LIMIT:,} and {KEPT_LIMIT:,}. Cure: "
             "Kernel > Restart Kernel and Clear Outputs of All Cells, shrink pasted pictures, save"
         )
-    named = [name for name in _longest(releases) if name in folders or name in stem] + [assignment or ""]
     known = {name: len(cells.places(read.cells, cells.wanted(release))) for name, release in releases.items()}
     best = max(known, key=lambda name: (known[name], name == named[0]))
-    read.assignment = best if known[best] else named[0]
+    read.assignment = best if known[best] else read.assignment
     if not read.assignment:
         read.cells = None
         return read.flag("not recognised", "No cell of any assignment is in it; name one: --assignment.")
@@ -172,10 +174,9 @@ def _read(read, releases, folders, assignment):
 def read_cells(data: bytes) -> list[dict]:
     """Return a notebook's cells as dicts of cell_type, source, grade_id and attachments; all else is dropped."""
     notebook = json.loads(data.decode(json.detect_encoding(data), "surrogatepass"))
-    for part in [notebook, *notebook.get("worksheets", [])]:
-        for cell in part.get("cells", []):
-            cell["outputs"] = []  # they can be larger than everything else, and are made again
     if notebook.get("nbformat", 4) < 4:
+        for cell in (cell for part in notebook["worksheets"] for cell in part["cells"]):
+            cell |= {key: _joined(cell[key]) for key in ("source", "input") if key in cell} | {"outputs": []}
         notebook = nbformat.convert(nbformat.from_dict(notebook), 4)
     return [_cell(cell) for cell in notebook["cells"]]
 
@@ -183,13 +184,16 @@ def read_cells(data: bytes) -> list[dict]:
 def _cell(cell):
     nbgrader = _dict(_dict(cell.get("metadata")).get("nbgrader"))
     key, source = nbgrader.get("grade_id"), cell.get("source", "")
-    source = "".join(map(str, source)) if isinstance(source, list) else str(source)
     pictures = {name: _dict(parts) for name, parts in _dict(cell.get("attachments")).items()}
-    pictures = {name: {kind: "".join(data) for kind, data in parts.items()} for name, parts in pictures.items()}
-    plain = {"cell_type": str(cell.get("cell_type")), "source": source.replace("\r\n", "\n"), "attachments": pictures}
+    pictures = {name: {kind: _joined(data) for kind, data in parts.items()} for name, parts in pictures.items()}
+    plain = {"cell_type": str(cell.get("cell_type")), "source": _joined(source).replace("\r\n", "\n"), "attachments": pictures}
     plain["grade_id"] = key if isinstance(key, str) else None
     # Half a surrogate pair can be in JSON, but in no file: it becomes a question mark.
     return json.loads(json.dumps(plain, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _joined(source):
+    return "".join(map(str, source)) if isinstance(source, list) else str(source)
 
 
 def _dict(value):
