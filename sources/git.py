@@ -26,7 +26,7 @@ _FAULTS = {  # what git prints: why that is, what to do
         "the host refuses it, or the repository is gone",
         "Try again later, or from another network",
     ),
-    "early EOF|hung up|disconnect|RPC failed|reset by peer|Empty reply": ("the connection was cut", "Try again"),
+    "early EOF|hung up|disconnect|RPC failed|reset by peer|reply|closed": ("the connection was cut", "Try again"),
     "|".join(["unable to", "Could not resolve", "Failed to connect", *fetch.NO_NETWORK]): (
         "git reached no network",
         "Connect (or set up git's proxy) and try again",
@@ -39,9 +39,9 @@ def opened(origin, parent):
     """Fetch the names of all files of a commit; give {PurePosixPath: object id} and a function read(paths, size).
 
     origin: dict with url, commit (40 hex digits) and names_size (bytes, for the bar). parent: the folder (Path) that
-    holds the clone meanwhile. Files of one content have one id. read fetches some files, about size bytes together, and
-    iterates over what they hold (bytes). Raises PhotoError, with the cure: no git or an old one, COURSE_OFFLINE, a small
-    disk, no network, a host that refuses, stalls or cuts the connection, a commit that is gone.
+    holds the clone meanwhile. Files of one content have one id. read fetches some files, about size bytes in all, and
+    iterates over what they hold (bytes). Raises PhotoError, with the cure: no git or an old one, COURSE_OFFLINE, too
+    small a disk, no network, a host that refuses, stalls or cuts the connection, a commit that is gone.
     """
     if os.environ.get("COURSE_OFFLINE"):
         refuse(origin, *OFFLINE)
