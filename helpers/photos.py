@@ -9,6 +9,7 @@ import numpy as np
 
 from sources import cache, catalogues, photo_files, photo_folders, tfds
 from sources.photo_files import PhotoError, some
+from sources.recipes import large_sets
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -75,6 +76,8 @@ def load(name_or_folder, target=None):
     _check_target(target, card.get("targets", [card["target"]]))
     if "tfds" in card:
         folder = tfds.folder(card)
+    elif "recipe" in card:
+        folder = large_sets.folder(card)
     else:
         folder = _packaged(card)
     if "table" in card:
