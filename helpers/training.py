@@ -129,8 +129,8 @@ def fine_tune(
     The second of two stages: `fit_head` on frozen features comes first, since a head that knows nothing would send
     large, random steps down into the module. Batch norm stays in inference mode: a batch of a few photos is a bad
     estimate of statistics that a million photos gave.
-    pixels: uint8 [n, size, size, 3].  labels: int [n].  proportion: how much of the module is trained, counted in weight
-    arrays from its output down, in the order in which the module lists them: bottom to top for those of the catalogue.
+    pixels: uint8 [n, size, size, 3].  labels: int [n].
+    proportion: how much of the module is trained, counted in weight arrays from its output down, in the order in which the module lists them: bottom to top for those of the catalogue.
     A saved model does not keep the proportion: load it with compile=False, and fine-tune anew rather than go on.
     learning_rate: low, so that what the module knows is bent and not broken.  validation: (pixels, labels) as in `fit`.
     """

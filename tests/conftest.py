@@ -1,6 +1,8 @@
 """What the tests share: photo folders made on the spot, prepared modules and photos, and nbval's two corrections."""
 
 import functools
+import os
+import sys
 
 import nbval.kernel
 import nbval.plugin
@@ -9,6 +11,18 @@ import pytest
 from PIL import Image
 
 from helpers import modules, photos
+
+
+if os.environ.get("NO_TENSORFLOW"):  # `make check`: what needs it is deselected below, what imports it unasked fails
+    sys.modules["tensorflow"] = None
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave tests that need TensorFlow, a kernel or a prepared module out of `make check`."""
+    if os.environ.get("NO_TENSORFLOW"):
+        slow = [item for item in items if item.get_closest_marker("tensorflow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
 
 
 def blobs(classes=3, each=20, apart=4.0, seed=0):

@@ -10,7 +10,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from helpers import evaluation, features, photos
 
-REAL = Path(__file__).resolve().parents[2] / "shared" / "photos"
+REAL = Path(__file__).resolve().parents[3] / "shared" / "photos"
 
 
 def real(name):
