@@ -104,7 +104,7 @@ def _write(part, examples, card):
 def _name(example, number, into):
     """Return a photo's file name (str): the set's own where there is one and it is free, else a number."""
     own = Path(example.get("image/filename", b"").decode()).name
-    if Path(own).suffix.lower() in photo_files.SUFFIXES and not (into / own).exists():
+    if photo_files.MEANT.fullmatch(own) and not (into / own).exists():
         return own
     return f"{number:05d}" + (".png" if example["image"].startswith(b"\x89PNG") else ".jpg")
 

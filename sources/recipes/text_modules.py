@@ -22,6 +22,7 @@ MINILM_TOKENS = 256  # its authors' longest text, the two marks at its ends incl
 BERT_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 WINDOWS = ((2, 0), (3, 1), (5, 2))  # how many word pieces a convolution sees, and how many of them come before
 
+
 def text_encoder(origins):
     """Return Google's universal-sentence-encoder-lite (English) as a module."""
     origin, archive = fetch.fetch_any(origins)
