@@ -91,14 +91,14 @@ def read_all(paths: Sequence[Path], size: int) -> np.ndarray:
     if broken:
         raise undecodable(broken, len(paths))
     if single:
-        warnings.warn(f"{len(single)} photos are nearly of one colour: {some(list(single.values()))}", stacklevel=3)
+        warnings.warn(f"of one colour: {some(single.values())}.", stacklevel=3)
     return pixels
 
 
 def undecodable(broken: dict[int, str], total: int) -> PhotoError:
     """Return the error that names photos which can't be decoded; broken is what `faults` returns."""
     left = "photos.readable(photo_set) gives the set without them."
-    return PhotoError(f"{len(broken)} of {total} photos can't be decoded: {some(list(broken.values()))} {left}")
+    return PhotoError(f"{len(broken)} of {total} photos can't be decoded: {some(broken.values())} {left}")
 
 
 def faults(paths: Sequence[Path]) -> dict[int, str]:
@@ -153,6 +153,11 @@ def header(path: Path) -> tuple[int, int]:
         raise PhotoError(_why(path, error)) from None
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as "1 photo" or "2 photos"."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def some(names: Iterable[str], most: int = 5) -> str:
     """Return the first of many names, and how many more there are."""
     names = list(names)
@@ -203,7 +208,8 @@ def _rgb(image, bits):
 
 
 def _single_colour(pixels):
-    sample = pixels[::8, ::8]
+    step = 1 + min(pixels.shape[:2]) // 32  # some of the pixels tell as well as all
+    sample = pixels[::step, ::step]
     return "black" if np.mean(sample < 6) > 0.99 else "white" if np.mean(sample > 249) > 0.99 else None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from sources import cache, photo_files, photo_tables
-from sources.photo_files import PhotoError, some
+from sources.photo_files import PhotoError, counted, some
 
 NO_CLASSES = {"__macosx", "__pycache__", "@eadir", "$recycle.bin", "system volume information", "lost+found"}
 NO_PHOTOS = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "licence", "license", "readme", "makefile"}
@@ -163,22 +163,22 @@ def _below(odd, folder):
 def _judge(found, odd):
     """Turn what is odd into sentences: how many, the first five, and the cure."""
     total = len(found.paths) + len(odd["unreadable"])
-    for kind, told, cure in (
-        ("unnamed", "names are not UTF-8 text", "Rename them, in a file manager or with convmv."),
-        ("closed", "folders can't be opened", "Check their permissions."),
-        ("dead", "links lead nowhere", "Connect the drive that they lead to, or remove them."),
-        ("unreadable", f"of {total} files are no readable photos", "Remove or replace what can't be cured."),
+    for kind, noun, told, cure in (
+        ("unnamed", "name", "not in UTF-8", "Rename them, in a file manager or with convmv."),
+        ("closed", "folder", "can't be opened", "Check their permissions."),
+        ("dead", "link", "to what is not there", "Connect the drive they lead to, or remove them."),
+        ("unreadable", "file", f"of {total} can't be read as photos", "Remove or replace what can't be cured."),
     ):
         if odd[kind]:
-            found.faults.append(f"{len(odd[kind])} {told}: {some(odd[kind])}. {cure}")
+            found.faults.append(f"{counted(len(odd[kind]), noun)} {told}: {some(odd[kind])}. {cure}")
     twice = [name for name, count in collections.Counter(map(str.strip, found.class_names)).items() if count > 1]
     if twice:
         found.faults.append(f"two class folders have the same name: {some(twice)}. Put their photos into one.")
     if odd["other"]:
-        found.notes.append(f"left out {len(odd['other'])} files that are no photos: {some(odd['other'])}.")
+        found.notes.append(f"left out {counted(len(odd['other']), 'file')} of no photo format: {some(odd['other'])}.")
     if odd["loose"]:
         found.notes.append(
-            f"left out {len(odd['loose'])} photos beside the class folders, which belong to no class: "
+            f"left out {counted(len(odd['loose']), 'photo')} beside the class folders, of no class: "
             f"{some(odd['loose'])}. Move each into its class."
         )
 
@@ -196,11 +196,11 @@ def _without_copies(found):
         elif same != row:
             dropped.add(row)
     if across:
-        found.faults.append(f"{len(across)} photos are in two classes: {some(across)}. Remove the wrong ones.")
+        found.faults.append(f"{counted(len(across), 'photo')} in two classes: {some(across)}. Remove the wrong ones.")
     found.copies = [found.paths[row] for row in sorted(dropped)]
     if dropped:
         names = some([found.name(path) for path in found.copies])
-        found.notes.append(f"left out {len(dropped)} photos that are twice in their class: {names}.")
+        found.notes.append(f"left out {counted(len(dropped), 'photo')} that their class has twice: {names}.")
     keep = [row for row in range(len(found.paths)) if row not in dropped]
     found.paths, found.labels, found.sizes = (
         [values[row] for row in keep] for values in (found.paths, found.labels, found.sizes)

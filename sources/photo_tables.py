@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import difflib
+import os
 import re
 import unicodedata
 
@@ -31,7 +32,7 @@ def read(found) -> dict:
             if listing := _listing(found, kind):
                 parts |= parse(found, listing, names, known)
         except (PhotoError, tables.TableError, OSError) as error:
-            found.faults.append(str(error))
+            found.faults.append(str(error).replace(f"{found.folder}{os.sep}", ""))
     return parts
 
 
