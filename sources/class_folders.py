@@ -58,7 +58,7 @@ def write(part, photos, card, elsewhere=()):
 
 def _free(name, content, number, into):
     """Return a photo's file name (str): its own where it is a photo's and free, else a number."""
-    if name.lower().endswith(photo_files.SUFFIXES) and not name.startswith(".") and not (into / name).exists():
+    if photo_files.MEANT.fullmatch(name) and not (into / name).exists():
         return name
     return f"{number:05d}" + (".png" if content.startswith(b"\x89PNG") else ".jpg")
 

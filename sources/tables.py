@@ -12,12 +12,15 @@ class TableError(ValueError):
     """A table can't be read. The message names the file, the line, and what was found there."""
 
 
-def rows(path: str | Path, needed: tuple[str, ...] = ("file", "group")) -> list[tuple[int, dict[str, str]]]:
+def rows(
+    path: str | Path, needed: tuple[str, ...] = ("file", "group"), keep_case: bool = False
+) -> list[tuple[int, dict[str, str]]]:
     """Read a table whose first line names its columns.
 
     Args:
         path: a file delimited by commas, semicolons, tabs or bars, in UTF-8, UTF-16 or Windows-1252.
         needed: lower-cased names of the columns that must be there.
+        keep_case: leave the names of all other columns as they are.
 
     Returns:
         The line number and the cells, by lower-cased column name, of each row that is not blank. Both are stripped and
@@ -33,7 +36,9 @@ def rows(path: str | Path, needed: tuple[str, ...] = ("file", "group")) -> list[
     text = text.removeprefix(f"sep={said}")
     lines = _records(path, text, said or max(fits, key=lambda each: (sum(fits[each]), len(fits[each]))))
     first, cells = next(lines, (1, []))
-    columns = [_plain(cell).lower() for cell in cells]
+    columns = [
+        _plain(cell) if keep_case and _plain(cell).lower() not in needed else _plain(cell).lower() for cell in cells
+    ]
     if missing := [name for name in needed if name not in columns]:
         there = ", ".join(filter(None, columns))[:300] or "missing: it is empty"
         near = ", ".join(match for name in missing for match in difflib.get_close_matches(name, columns, 1)) or "none"
