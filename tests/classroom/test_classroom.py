@@ -27,7 +27,9 @@ def room(tmp_path, monkeypatch, release):
         source.parent.mkdir(parents=True)
         nbformat.write(sample(), source)
     monkeypatch.setattr(releasing, "SOURCE", tmp_path / "assignments")
-    monkeypatch.setattr(releasing, "generated", lambda paths: (dict.fromkeys(["sample", "other"], release[0]), release[1]))
+    monkeypatch.setattr(
+        releasing, "generated", lambda paths: (dict.fromkeys(["sample", "other"], release[0]), release[1])
+    )
     monkeypatch.setattr(sandbox, "container", lambda uncontained: None)
     log = []
 
@@ -124,7 +126,10 @@ def test_a_mark_for_another_text_is_flagged_and_waits(handed_in, room, tmp_path)
     (row,) = table(out / "grades.csv")
     assert (row["score"], row["manual points to come"], row["flags"]) == ("3", "2", "mark for another answer")
     assert "mark it again" in row["note"]
-    assert {each["answer"]: each["points"] for each in table(out / "marks.csv")} == {"Two divides it.": "", RIGHT["why"]: "2"}
+    assert {each["answer"]: each["points"] for each in table(out / "marks.csv")} == {
+        "Two divides it.": "",
+        RIGHT["why"]: "2",
+    }
 
 
 def test_columns_of_a_teachers_own_stay_in_the_grades(handed_in, room, tmp_path):
@@ -162,7 +167,10 @@ def test_a_submission_that_cannot_be_handled_is_a_row(where, handed_in, room, tm
 
 
 def test_a_name_that_no_folder_can_have_is_a_row(handed_in, room, tmp_path):
-    folder, out = handed_in({"a" * 240 + ".ipynb": None, "é" * 100 + ".ipynb": None, "bob.ipynb": None}), tmp_path / "grades"
+    folder, out = (
+        handed_in({"a" * 240 + ".ipynb": None, "é" * 100 + ".ipynb": None, "bob.ipynb": None}),
+        tmp_path / "grades",
+    )
     grading.grade(folder, out=out)
     assert [row["score"] for row in table(out / "grades.csv")] == ["3", "3", ""]
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import os
 import signal
@@ -202,7 +203,7 @@ def test_the_graders_own_file_only_grows_and_ten_versions_stay(tmp_path):
         typed(tmp_path, {"ann": {"points": str(number / 10)}})
         saved(tmp_path, work("ann"))
         stores.append((tmp_path / "marks.jsonl").read_text())
-    assert all(later.startswith(earlier) for earlier, later in zip(stores, stores[1:], strict=False))
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(stores))
     assert [json.loads(line)["points"] for line in stores[-1].splitlines()] == [str(n / 10) for n in range(15)]
     kept = sorted((tmp_path / "earlier").glob("marks.jsonl.*"), key=lambda path: int(path.suffix[1:]))
     assert [path.read_text() for path in kept] == stores[-11:-1]
@@ -238,7 +239,9 @@ def test_a_file_is_whole_whenever_its_writer_is_killed(tmp_path):
 
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis is not installed: make check brings it")
 st = hypothesis.strategies
-CELLS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12) | st.sampled_from(["1", "1,5", "-", "=1", "'=1"])
+CELLS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12) | st.sampled_from(
+    ["1", "1,5", "-", "=1", "'=1"]
+)
 
 
 def plain(text):
@@ -263,14 +266,18 @@ NAMES = st.lists(CELLS.map(plain).map(marks.unquoted).filter(bool), min_size=1, 
 
 
 @hypothesis.settings(max_examples=60, deadline=None)
-@hypothesis.given(NAMES, st.lists(CELLS, max_size=5), st.sampled_from(",;\t"), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
+@hypothesis.given(
+    NAMES, st.lists(CELLS, max_size=5), st.sampled_from(",;\t"), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"])
+)
 def test_whatever_is_typed_comes_back(tmp_path_factory, names, comments, delimiter, encoding):
     check_typed(tmp_path_factory.getbasetemp(), names, comments, delimiter, encoding)
 
 
 @pytest.mark.long
 @hypothesis.settings(max_examples=3000, deadline=None)
-@hypothesis.given(NAMES, st.lists(CELLS, max_size=5), st.sampled_from(",;\t"), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
+@hypothesis.given(
+    NAMES, st.lists(CELLS, max_size=5), st.sampled_from(",;\t"), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"])
+)
 def test_whatever_is_typed_comes_back_many_times(tmp_path_factory, names, comments, delimiter, encoding):
     check_typed(tmp_path_factory.getbasetemp(), names, comments, delimiter, encoding)
 
