@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from course.paths import CourseError
 
 
@@ -55,6 +53,8 @@ def parameters(values: dict) -> dict:
 
 
 def _photo_set(folder):
+    import numpy as np
+
     from helpers import photos
     from sources import photo_files
 

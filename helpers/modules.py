@@ -57,11 +57,8 @@ def resolve(url):
     os.environ.setdefault("TFHUB_CACHE_DIR", str(cache.root() / "tfhub"))
     names = [name for name, found in catalogue().items() if found["handle"] == url] or catalogue()
     cure = f"Without a download: COURSE_SOURCE=packaged and HubLayer(name), where name is {' or '.join(names)}."
-    lock = _kept(url).with_suffix(".lock")
-    if lock.exists():  # TensorFlow Hub waits for it in silence, ten minutes and more
-        holder = lock.read_text().rpartition(".")[0]
-        fault = f"{url} is being downloaded by {holder} (host and process), which we wait for"
-        warnings.warn(f"{fault}. If that process no longer runs, stop, delete {lock} and run again.", stacklevel=2)
+    if waiting := cache.hub_lock(_kept(url)):  # TensorFlow Hub waits for it in silence, ten minutes and more
+        warnings.warn(waiting, stacklevel=2)
     try:
         folder = tensorflow_hub.resolve(url)
     except (OSError, EOFError, ValueError, tf.errors.OpError) as error:  # HTTPError and URLError are OSErrors
