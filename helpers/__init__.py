@@ -48,8 +48,10 @@ _PARTS = (
 
 
 def __getattr__(name):
-    if name == "HubLayer":
-        return importlib.import_module("helpers.hub_layer").HubLayer
+    if name in ("HubLayer", "hub_layer"):  # the file is a package of its own, too, and knows no catalogue
+        hub_layer, modules = (importlib.import_module(f"helpers.{part}") for part in ("hub_layer", "modules"))
+        hub_layer.register_names(modules.folder_of, modules.saved_as, modules.check_range)
+        return hub_layer.HubLayer if name == "HubLayer" else hub_layer
     if name in _PARTS:
         return importlib.import_module(f"helpers.{name}")
     raise AttributeError(f"helpers has no part {name!r}; it has HubLayer, {', '.join(_PARTS)}")
