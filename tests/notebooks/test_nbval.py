@@ -1,4 +1,4 @@
-"""The two corrections of nbval in conftest.py: without them strict mode would fail on what no reader sees."""
+"""The two corrections of nbval in tests/conftest.py: without them strict mode would fail on what no reader sees."""
 
 import os
 import subprocess
@@ -9,6 +9,7 @@ import nbformat
 import pytest
 
 v4 = nbformat.v4
+pytestmark = pytest.mark.tensorflow  # the kernel is what takes long
 
 
 def executed(source, *outputs, number):
@@ -29,7 +30,7 @@ def report(tmp_path_factory):
     made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     folder = tmp_path_factory.mktemp("nbval")
     nbformat.write(made, folder / "lesson.ipynb")
-    here = Path(__file__).resolve().parent
+    here = Path(__file__).resolve().parents[1]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--nbval", "-p", "conftest", "-p", "no:cacheprovider", "-rA", "lesson.ipynb"],
         cwd=folder,

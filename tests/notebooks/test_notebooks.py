@@ -5,9 +5,10 @@ import json
 import nbformat
 import pytest
 
-from helpers import modules, photos
+from course import paths, refresh
+from helpers import modules, photos, report
 
-LESSONS = course.lessons()
+LESSONS = paths.lessons()
 QUICK = {
     "00_start_here": {"repeats": 1},
     "01_official_model": {"photos_per_class": 2, "repeats": 1},
@@ -118,11 +119,11 @@ def quick_run(lesson, tmp_path, **parameters):
         str(lesson),
         str(target),
         QUICK[lesson.stem] | parameters,
-        cwd=str(course.NOTEBOOKS),
+        cwd=str(paths.NOTEBOOKS),
         kernel_name="python3",
         progress_bar=False,
     )
-    metrics = course.metrics_of(nbformat.read(target, 4))
+    metrics = report.metrics_of(nbformat.read(target, 4))
     assert metrics["lesson"] == lesson.stem
     return metrics["metrics"]
 
@@ -136,6 +137,7 @@ def outputs_of(notebook):
     return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
 
+@pytest.mark.tensorflow
 def test_every_lesson_runs_with_quick_parameters(lesson, tmp_path):
     import papermill
 
@@ -146,14 +148,15 @@ def test_every_lesson_runs_with_quick_parameters(lesson, tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("folder", FOLDERS)
 @pytest.mark.parametrize("stem", ["04_species", "05_disease"])
 def test_training_lessons_run_whole_on_a_folder_of_photos(stem, folder, tmp_path):
-    photos_there = course.ROOT.parent / "shared" / "photos" / folder
+    photos_there = paths.ROOT.parent / "shared" / "photos" / folder
     if not photos_there.is_dir():
         pytest.skip(f"the photo folder {folder} is not beside the repository")
     metrics = quick_run(
-        course.NOTEBOOKS / f"{stem}.ipynb",
+        paths.NOTEBOOKS / f"{stem}.ipynb",
         tmp_path,
         photo_set=str(photos_there),
         module="mobilenet_v2",
@@ -166,23 +169,23 @@ def test_training_lessons_run_whole_on_a_folder_of_photos(stem, folder, tmp_path
 
 def test_committed_lessons_found_what_the_course_says():
     for lesson in LESSONS:
-        metrics = course.metrics_of(nbformat.read(lesson, 4))["metrics"]
+        metrics = report.metrics_of(nbformat.read(lesson, 4))["metrics"]
         for name, (low, high) in RANGES[lesson.stem].items():
             assert low <= metrics[name]["value"] <= high, (lesson.stem, name)
-    species = course.metrics_of(nbformat.read(course.NOTEBOOKS / "04_species.ipynb", 4))["metrics"]
+    species = report.metrics_of(nbformat.read(paths.NOTEBOOKS / "04_species.ipynb", 4))["metrics"]
     assert species["accuracy_best"]["value"] >= 0.92
     assert species["accuracy_from_scratch"]["value"] < species["accuracy_frozen_split"]["value"]
-    disease = course.metrics_of(nbformat.read(course.NOTEBOOKS / "05_disease.ipynb", 4))["metrics"]
+    disease = report.metrics_of(nbformat.read(paths.NOTEBOOKS / "05_disease.ipynb", 4))["metrics"]
     assert disease["matched_pairs"]["value"] > disease["matched_pairs_background"]["value"]
 
 
 def test_measured_runs_are_whole_and_stand_beside_their_baseline():
-    rows = {row["set"]: row for row in json.loads((course.ROOT / "data" / "runs.json").read_text())}
+    rows = {row["set"]: row for row in json.loads((paths.ROOT / "data" / "runs.json").read_text())}
     assert set(FOLDERS) < set(rows)
     for row in rows.values():
         for name in ("accuracy", "accuracy_random", "accuracy_background", "accuracy_fine_tuned"):
             assert row[name]["low"] <= row[name]["value"] <= row[name]["high"]
-        assert row["set"] in course.runs()
+        assert row["set"] in report.runs()
         assert "/" not in row["set"]
     assert rows["plantvillage_small"]["accuracy"]["value"] >= 0.92
     assert rows["tf_flowers"]["accuracy"]["value"] >= 0.85
@@ -196,7 +199,7 @@ def test_committed_lessons_ran_in_order_and_without_noise(lesson):
     kinds = {(output.output_type, output.get("name")) for output in outputs_of(notebook)}
     assert ("stream", "stderr") not in kinds
     assert not any(kind == "error" for kind, _ in kinds)
-    assert str(course.ROOT) not in lesson.read_text()
+    assert str(paths.ROOT) not in lesson.read_text()
 
 
 def test_lessons_keep_the_shape_that_a_reader_knows(lesson):
@@ -210,7 +213,7 @@ def test_lessons_keep_the_shape_that_a_reader_knows(lesson):
     for section in ("## What we saw", "## Try it yourself", "## Sources"):
         assert any(section in text for text in texts)
     assert "parameters" in next(cell for cell in notebook.cells if cell.cell_type == "code").metadata.tags
-    assert course.metrics_of(notebook)["metrics"]["main"]
+    assert report.metrics_of(notebook)["metrics"]["main"]
 
 
 def test_every_stored_picture_has_alt_text(lesson):
@@ -229,10 +232,10 @@ def test_no_picture_is_stored_whose_licence_does_not_allow_it(lesson):
 
 
 def test_the_readme_tells_what_the_lessons_found():
-    readme = (course.ROOT / "README.md").read_text()
-    assert course.with_tables(readme) == readme
+    readme = (paths.ROOT / "README.md").read_text()
+    assert refresh.with_tables(readme) == readme
     for lesson in LESSONS:
-        main = course.metrics_of(nbformat.read(lesson, 4))["metrics"]["main"]
+        main = report.metrics_of(nbformat.read(lesson, 4))["metrics"]["main"]
         line = next(line for line in readme.splitlines() if f"(notebooks/{lesson.name})" in line)
         assert f"{main['value']:.3f} [{main['low']:.3f} {main['high']:.3f}]" in line
 
@@ -243,11 +246,11 @@ def test_every_lesson_shows_the_claims_as_they_stand(lesson):
         for output in outputs_of(nbformat.read(lesson, 4))
         if output.get("metadata", {}).get("course", {}).get("claims")
     ]
-    assert tables == [course.claims()]
+    assert tables == [report.claims()]
 
 
 def test_the_readme_names_every_module_and_its_carrier():
-    readme = (course.ROOT / "README.md").read_text()
+    readme = (paths.ROOT / "README.md").read_text()
     for name, entry in modules.catalogue().items():
         line = next(line for line in readme.splitlines() if line.startswith(f"| `{name}`"))
         carrier = entry["origins"][0]
@@ -257,9 +260,9 @@ def test_the_readme_names_every_module_and_its_carrier():
 
 
 def test_a_row_whose_lesson_has_not_run_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr(course, "NOTEBOOKS", tmp_path)
-    monkeypatch.setattr(course, "_reported", {})
-    rows = course.claims().splitlines()[2:]
+    monkeypatch.setattr(report, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(report, "_reported", {})
+    rows = report.claims().splitlines()[2:]
     assert rows
     assert all("| not tested yet |" in row for row in rows)
 

@@ -10,7 +10,8 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from helpers import evaluation, features, photos
 
-REAL = Path(__file__).resolve().parents[2] / "shared" / "photos"
+pytestmark = pytest.mark.tensorflow
+REAL = Path(__file__).resolve().parents[3] / "shared" / "photos"
 
 
 def real(name):

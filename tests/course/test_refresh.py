@@ -1,0 +1,123 @@
+"""What is committed is a run without what differs from run to run or may not be published."""
+
+import json
+
+import nbformat
+import pytest
+from making import notebook
+
+from course import refresh
+
+v4 = nbformat.v4
+
+
+def executed(source="1 + 1", outputs=(), tags=(), number=1):
+    """Return a code cell as it stands after a run."""
+    return v4.new_code_cell(
+        source,
+        id=f"cell-{number}",
+        execution_count=number,
+        outputs=list(outputs),
+        metadata={"tags": list(tags), "execution": {"iopub.status.busy": "2025-01-01T00:00:00"}},
+    )
+
+
+def stream(text, name="stdout"):
+    """Return something printed."""
+    return v4.new_output("stream", name=name, text=text)
+
+
+def picture(alt, publish):
+    """Return a figure as helpers.figures displays it."""
+    return v4.new_output(
+        "display_data",
+        {"image/png": "iVBORw0KGgo=", "text/plain": alt},
+        metadata={"image/png": {"alt": alt}, "course": {"publish": publish}},
+    )
+
+
+def test_a_clean_notebook_has_no_stderr_no_clock_and_no_machine():
+    fresh = notebook(executed(outputs=[stream("warning", "stderr"), stream("2"), stream("more", "stderr")]))
+    fresh.metadata["papermill"] = {"start_time": "2025-01-01"}
+    fresh.metadata["language_info"] = {"name": "python", "version": "3.11.7"}
+    done = refresh.clean(fresh, notebook())
+    assert [output.text for output in done.cells[0].outputs] == ["2"]
+    assert done.cells[0].execution_count == 1
+    assert "execution" not in done.cells[0].metadata
+    assert "2025" not in json.dumps(done)
+    assert "3.11.7" not in json.dumps(done)
+    nbformat.validate(done)
+
+
+def test_widgets_leave_their_text():
+    bar = v4.new_output(
+        "display_data", {"application/vnd.jupyter.widget-view+json": {"model_id": "a1"}, "text/plain": "100%"}
+    )
+    done = refresh.clean(notebook(executed(outputs=[bar])), notebook())
+    assert done.cells[0].outputs[0].data == {"text/plain": "100%"}
+
+
+@pytest.mark.parametrize(("timings", "shown"), [("", "3.1 s"), ("1", "2.7 s")])
+def test_timings_stay_as_stored_unless_they_are_asked_for(monkeypatch, timings, shown):
+    monkeypatch.setenv("TIMINGS", timings)
+    stored = notebook(executed(outputs=[stream("3.1 s")], tags=["timing"]), executed(outputs=[stream("old")], number=2))
+    fresh = notebook(executed(outputs=[stream("2.7 s")], tags=["timing"]), executed(outputs=[stream("new")], number=2))
+    done = refresh.clean(fresh, stored)
+    assert [cell.outputs[0].text for cell in done.cells] == [shown, "new"]
+
+
+def test_a_timing_that_was_never_stored_is_taken(monkeypatch):
+    monkeypatch.delenv("TIMINGS", raising=False)
+    fresh = notebook(executed(outputs=[stream("2.7 s")], tags=["timing"]))
+    assert refresh.clean(fresh, notebook()).cells[0].outputs[0].text == "2.7 s"
+
+
+def test_a_photo_that_may_not_be_published_leaves_its_description():
+    shown, hidden = picture("a table of leaves", True), picture("6 photos of flowers: rose.", False)
+    done = refresh.clean(notebook(executed(outputs=[shown, hidden])), notebook())
+    kept, replaced = done.cells[0].outputs
+    assert "image/png" in kept.data
+    assert list(replaced.data) == ["text/plain"]
+    assert replaced.data["text/plain"].startswith("[Shown when you run this cell: 6 photos of flowers: rose.")
+    assert "iVBOR" not in json.dumps(replaced)
+
+
+def a_run():
+    """Return a run notebook with one of everything."""
+    return notebook(
+        executed(outputs=[stream("note", "stderr"), stream("2")]),
+        executed(outputs=[stream("3.1 s")], tags=["timing"], number=2),
+        executed(outputs=[picture("a table", True)], number=3),
+    )
+
+
+def test_a_second_refresh_gives_the_same_file():
+    def again():
+        fresh = a_run()
+        fresh.cells.append(executed(outputs=[picture("6 photos", False)], number=4))
+        return fresh
+
+    first = refresh.clean(again(), notebook())
+    assert refresh.clean(again(), first) == first
+
+
+def test_what_is_clean_stays_as_it_is():
+    first = refresh.clean(a_run(), notebook())
+    copy = nbformat.from_dict(first)
+    assert refresh.clean(first, first) == copy
+
+
+def test_a_placeholder_stays_as_it_is():
+    first = refresh.clean(notebook(executed(outputs=[picture("6 photos", False)])), notebook())
+    copy = nbformat.from_dict(first)
+    assert refresh.clean(first, first) == copy
+
+
+def test_refresh_writes_the_run_back_into_its_file(lessons):
+    folder = lessons(_00_first=notebook("import sys; print('out'); print('err', file=sys.stderr)"))
+    refresh.refresh(folder / "00_first.ipynb")
+    text = (folder / "00_first.ipynb").read_text()
+    stored = nbformat.read(folder / "00_first.ipynb", 4)
+    assert [output.text for output in stored.cells[0].outputs] == ["out\n"]
+    refresh.refresh(folder / "00_first.ipynb")
+    assert (folder / "00_first.ipynb").read_text() == text

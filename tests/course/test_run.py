@@ -1,0 +1,147 @@
+"""Lessons are picked, run with their parameters, and reported one by one."""
+
+import json
+
+import nbformat
+import pytest
+from making import notebook
+
+from course import commands, paths, run
+from course.paths import CourseError
+from helpers import photos, report
+from sources import cache
+
+v4 = nbformat.v4
+
+
+def parameters(source):
+    """Return a cell tagged as papermill's parameters."""
+    return v4.new_code_cell(source, metadata={"tags": ["parameters"]})
+
+
+def test_every_lesson_is_taken_in_order_where_none_is_named(lessons):
+    folder = lessons(_01_second=notebook(), _00_first=notebook(), scratch=notebook())
+    assert paths.lessons() == [folder / "00_first.ipynb", folder / "01_second.ipynb"]
+
+
+@pytest.mark.parametrize("named", ["01", "01_second", "01_second.ipynb", "notebooks/01_second.ipynb"])
+def test_a_lesson_may_be_named_by_its_number_or_its_file(lessons, named):
+    folder = lessons(_00_first=notebook(), _01_second=notebook())
+    assert paths.lessons([named]) == [folder / "01_second.ipynb"]
+
+
+def test_an_unknown_lesson_is_answered_with_those_there_are(lessons):
+    lessons(_00_first=notebook(), _01_second=notebook())
+    with pytest.raises(CourseError, match="no lesson is called 07, third; there are 00_first, 01_second"):
+        paths.lessons(["01", "07", "third"])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        ("1e-3", 0.001),
+        ("True", True),
+        ("None", None),
+        ("['rose', 'iris']", ["rose", "iris"]),
+        ("flowers", "flowers"),
+        ("my photos/oak", "my photos/oak"),
+        ("007", "007"),
+        ("'3'", "3"),
+        ("", ""),
+    ],
+)
+def test_a_parameter_is_read_as_python_or_as_plain_text(text, value):
+    read = run._value(text)
+    assert read == value
+    assert type(read) is type(value)
+
+
+def test_a_path_is_understood_from_where_the_command_is_given(tmp_path, monkeypatch):
+    (tmp_path / "work" / "my photos").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "work")
+    assert run._value("./my photos") == str(tmp_path / "work" / "my photos")
+    assert run._value("../work/my photos/") == str(tmp_path / "work" / "my photos")
+    assert run._value("./theirs") == "./theirs"  # photos.load says that it is not there
+
+
+METRICS = {"lesson": "00", "label": "right", "metrics": {"main": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 10}}}
+
+
+SHOWS = f"""
+from IPython.display import display
+display({{"{report.METRICS}": {METRICS!r}, "text/plain": "0.5"}}, raw=True)
+"""
+
+
+def test_an_unknown_parameter_is_answered_with_those_there_are_before_anything_runs(lessons, tmp_path):
+    lessons(_00_first=notebook(parameters("photo_set = 'flowers'\nepochs = 5"), "print(photo_set)"))
+    with pytest.raises(CourseError, match="00_first has no parameter epoch; it has photo_set, epochs"):
+        run.run(["00"], [("epoch", "1")])
+    assert not (tmp_path / "build").exists()
+
+
+def test_a_lesson_runs_with_its_parameters(lessons, tmp_path):
+    lessons(_00_first=notebook(parameters("photo_set = 'flowers'"), "print(photo_set)"))
+    run.run(["00"], [("photo_set", "bean_leaves")])
+    done = nbformat.read(tmp_path / "build" / "00_first.ipynb", 4)
+    assert done.cells[-1].outputs[0].text == "bean_leaves\n"
+
+
+def test_a_lesson_that_fails_is_reported_and_the_others_still_run(lessons, tmp_path, capsys):
+    lessons(_00_broken=notebook("1 / 0", "print('never')"), _01_good=notebook(SHOWS))
+    with pytest.raises(CourseError, match=r"1 of 2 lessons failed: 00_broken\."):
+        run.run()
+    table = capsys.readouterr().out
+    assert "failed: ZeroDivisionError: division by zero" in table
+    assert "0.500 [0.400 0.600] right, n = 10" in table
+    done = nbformat.read(tmp_path / "build" / "01_good.ipynb", 4)
+    assert done.cells[0].outputs[0].data["text/plain"] == "0.5"
+    (kept,) = json.loads((tmp_path / "build" / "results.json").read_text())
+    assert kept.pop("seconds") >= 0
+    assert kept == METRICS
+
+
+def test_a_lesson_whose_kernel_dies_is_reported_and_the_others_still_run(lessons, tmp_path):
+    # What happens where the memory ends.
+    lessons(_00_dies=notebook("import os; os._exit(1)"), _01_good=notebook("print('good')"))
+    with pytest.raises(CourseError, match=r"1 of 2 lessons failed: 00_dies\."):
+        run.run()
+    assert (tmp_path / "build" / "01_good.ipynb").exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [CourseError("no lesson"), photos.PhotoError("no photo"), PermissionError("no cache")],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_a_person_can_fix_ends_in_one_message(monkeypatch, error):
+    def fail():
+        raise error
+
+    monkeypatch.setattr(commands, "prepare", fail)
+    monkeypatch.delenv("COURSE_DEBUG", raising=False)
+    with pytest.raises(SystemExit, match=f"^{type(error).__name__}: {error}$"):
+        commands.main(["prepare"])
+    monkeypatch.setenv("COURSE_DEBUG", "1")
+    with pytest.raises(type(error)):
+        commands.main(["prepare"])
+
+
+def test_an_interrupt_ends_in_one_message(monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "prepare", interrupt)
+    with pytest.raises(SystemExit, match="Interrupted"):
+        commands.main(["prepare"])
+
+
+@pytest.mark.tensorflow
+def test_a_second_preparation_downloads_and_builds_nothing(capsys, monkeypatch):
+    run.prepare()
+    capsys.readouterr()
+    monkeypatch.setenv("COURSE_OFFLINE", "1")  # asking for a package would now be an error
+    monkeypatch.setattr(cache, "built", [])
+    run.prepare()
+    assert "nothing to download or build" in capsys.readouterr().out
