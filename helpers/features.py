@@ -7,37 +7,65 @@ import numpy as np
 from sklearn.cluster import DBSCAN
 
 from helpers import modules, photos
-from sources import cache, extraction, photo_files
+from sources import cache, engines, extraction, photo_files
 
+LARGE = 100e6  # bytes; larger results stay on disk and are read as they are used
+INT8_MOST = 2  # points of accuracy that int8 may cost
 PREPROCESSING = "upright RGB, square by bilinear resizing, divided by 255; 1"
 
 
-def extract(photo_set: photos.PhotoSet, module: str, batch_size: int = 32, image_size: int | None = None) -> np.ndarray:
+def extract(
+    photo_set: photos.PhotoSet,
+    module: str,
+    batch_size: int = 32,
+    image_size: int | None = None,
+    precision: str = "float32",
+) -> np.ndarray:
     """Return the feature vectors of a photo set: float32 [n, d], in its order.
 
-    The result is kept on disk, keyed by the photos' contents, the module and the preprocessing: a second call reads it.
+    The result is kept on disk, keyed by the photos' contents, the module, the preprocessing and the engine that runs it
+    (sources/engines.py): a second call reads it, and a call after an interruption goes on.
 
     Args:
         photo_set: n photos.
         module: a catalogue name or the folder of a SavedModel, of float32 RGB [n, h, w, 3] in [0, 1] to [n, d].
-        batch_size: how many photos the module gets at a time.
+        batch_size: how many photos are decoded at a time, in each thread.
         image_size: height and width in pixels; by default what the module was trained on (224 for a folder).
+        precision: "int8" computes in 8-bit whole numbers: faster, but not the module's own vectors. What that costs
+            in accuracy is int8_cost in data/modules.toml.
 
     Raises:
-        ValueError: the module does not turn photos into vectors. No photo is decoded.
+        ValueError: the module does not turn photos into vectors, or int8 costs it too much. No photo is decoded.
         RuntimeError: the module can't be read.
         photos.PhotoError: photos can't be decoded; it names the files.
 
     """
     label, folder, identity, size = _identified(module, image_size)
-    key = hashlib.sha256(f"{identity} {size} {PREPROCESSING}".encode())
-    for path in photo_set.paths:
-        key.update(cache.content_hash(path))
+    representative = None if precision == "float32" else _int8(module, precision, size)
+    engine, start = engines.chosen(label, folder, identity, size, len(photo_set), representative)
+    key = hashlib.sha256(f"{identity} {size} {PREPROCESSING} {engine}".encode() + extraction.contents(photo_set.paths))
+    name = f"features/{label}-{key.hexdigest()[:16]}"
+    options = {"title": f"{label} features, {engine}", "half": cache.root() / f"{name}.half"}
 
     def build(part):
-        np.save(part / "features.npy", extraction.of_photos(folder, photo_set.paths, size, batch_size, label))
+        extraction.of_photos(start, photo_set.paths, size, batch_size, target=part / "features.npy", **options)
 
-    return np.load(cache.prepared(f"features/{label}-{key.hexdigest()[:16]}", build) / "features.npy")
+    kept = cache.prepared(name, build) / "features.npy"
+    return np.load(kept, mmap_mode="c" if kept.stat().st_size > LARGE else None)
+
+
+def _int8(module, precision, size):
+    """Return what gives photos from which a converter sees a module's ranges of numbers, if int8 costs it little."""
+    cost = modules.catalogue().get(module, {}).get("int8_cost", INT8_MOST + 1)
+    if precision != "int8" or cost > INT8_MOST:
+        good = [n for n, each in modules.catalogue().items() if each.get("int8_cost", INT8_MOST + 1) <= INT8_MOST]
+        fault = f"precision is float32, or int8 for {', '.join(good)}"
+        raise ValueError(f"{fault}: {module} loses more than {INT8_MOST} points of accuracy, or was not measured.")
+
+    def representative():
+        return photos.pixels(photos.subsample(photos.load("flowers"), 8), size)
+
+    return representative
 
 
 def cost(module: str, image_size: int | None = None) -> dict:

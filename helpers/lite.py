@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from sources.saved_models import quiet
+from sources import engines
 
 
 def convert(model: Callable, size: int, int8: bool = False, representative: np.ndarray | None = None) -> bytes:
@@ -22,15 +22,7 @@ def convert(model: Callable, size: int, int8: bool = False, representative: np.n
     def run(photo):
         return model(photo)
 
-    with quiet():
-        # The converter folds the variables into constants; it needs the model only to keep them alive until then.
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([run.get_concrete_function()], run)
-        if int8:
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.representative_dataset = lambda: ([photo[np.newaxis]] for photo in photos)
-            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-            converter.inference_input_type = converter.inference_output_type = tf.uint8
-        return converter.convert()
+    return engines.tflite(run, photos, tf.uint8)
 
 
 def predict(content: bytes, pixels: np.ndarray, threads: int = 2) -> np.ndarray:
@@ -56,12 +48,9 @@ def predict(content: bytes, pixels: np.ndarray, threads: int = 2) -> np.ndarray:
     return np.array(rows, np.float32)
 
 
-def interpreter(content: bytes, threads: int = 2) -> tf.lite.Interpreter:
-    """Return a LiteRT interpreter, ready to run, for a file's content."""
-    with quiet():
-        run = tf.lite.Interpreter(model_content=content, num_threads=threads)
-    run.allocate_tensors()
-    return run
+def interpreter(content: bytes, threads: int = 2):
+    """Return a LiteRT interpreter (ai_edge_litert), ready to run, for a file's content."""
+    return engines.interpreter(threads, model_content=content)
 
 
 def _checked(representative, size):

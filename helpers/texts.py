@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from helpers import modules
-from sources import cache, catalogues, extraction
+from sources import cache, catalogues, engines, extraction
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ def encode(texts: TextSet | Iterable[str], module: str, batch_size: int = 64) ->
         reads = [name for name, entry in modules.catalogue().items() if not entry["input_size"]]
         raise ValueError(f"{module} looks at photos, not texts; these read texts: {', '.join(reads)}.")
     label, folder, identity = modules.identified(module)
-    key = hashlib.sha256(identity.encode())
+    key = hashlib.sha256(f"{identity} {engines.tensorflow()}".encode())
     for text in texts:
         key.update(hashlib.sha256(text.encode()).digest())
 

@@ -102,7 +102,8 @@ def load(folder: str):
         ) from error
 
 
-def _of_pixels(module, size, batch=None):
+def graph(module: Callable, size: int, batch: int | None = None):
+    """Return a module as a tf.function of pixels, uint8 [batch, size, size, 3]."""
     spec = tf.TensorSpec([batch, size, size, 3], tf.uint8)
     return tf.function(lambda pixels: module(tf.cast(pixels, tf.float32) / 255), input_signature=[spec])
 
@@ -114,7 +115,7 @@ def of_pixels(folder: str, size: int) -> tuple:
     Raises ValueError, with what it takes or gives, for a module that does not turn photos of this size into vectors.
     """
     module = load(folder)
-    run = _of_pixels(module, size)
+    run = graph(module, size)
     try:
         given = run(np.random.default_rng(0).integers(0, 256, (2, size, size, 3), np.uint8))
     except (TypeError, ValueError, tf.errors.OpError) as error:
@@ -151,7 +152,7 @@ def cost(folder: str, size: int) -> dict:
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     module, _ = of_pixels(folder, size)
-    function = _of_pixels(module, size, 1).get_concrete_function()
+    function = graph(module, size, 1).get_concrete_function()
     variables = getattr(module, "variables", None) or function.variables
     return {
         "multiply_adds": _multiply_adds(convert_variables_to_constants_v2(function).graph),

@@ -29,9 +29,9 @@ def counted(monkeypatch):
     """Count how often a module is run over a set (a list that grows)."""
     runs, run = [], extraction.of_photos
 
-    def counting(*arguments):
+    def counting(*arguments, **options):
         runs.append(arguments)
-        return run(*arguments)
+        return run(*arguments, **options)
 
     monkeypatch.setattr(extraction, "of_photos", counting)
     return runs
@@ -55,7 +55,7 @@ def test_features_are_what_the_module_gives_for_each_photo_in_order(trees, mean_
 def test_a_second_call_reads_the_result(trees, mean_module, monkeypatch):
     first = features.extract(trees, mean_module, image_size=SIZE)
 
-    def fail(*_):
+    def fail(*_, **__):
         raise AssertionError("the module was run again")
 
     monkeypatch.setattr(extraction, "of_photos", fail)
