@@ -143,6 +143,6 @@ def _described(path):
 
 def _is_as(path, told):
     try:
-        return path.stat().st_size == told[0] and content_hash(path).hex() == told[1]
+        return _described(path) == told
     except OSError:
         return False

