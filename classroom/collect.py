@@ -186,7 +186,11 @@ def _cell(cell):
     key, source = nbgrader.get("grade_id"), cell.get("source", "")
     pictures = {name: _dict(parts) for name, parts in _dict(cell.get("attachments")).items()}
     pictures = {name: {kind: _joined(data) for kind, data in parts.items()} for name, parts in pictures.items()}
-    plain = {"cell_type": str(cell.get("cell_type")), "source": _joined(source).replace("\r\n", "\n"), "attachments": pictures}
+    plain = {
+        "cell_type": str(cell.get("cell_type")),
+        "source": _joined(source).replace("\r\n", "\n"),
+        "attachments": pictures,
+    }
     plain["grade_id"] = key if isinstance(key, str) else None
     # Half a surrogate pair can be in JSON, but in no file: it becomes a question mark.
     return json.loads(json.dumps(plain, ensure_ascii=False).encode("utf-8", "replace"))
