@@ -18,14 +18,12 @@ def places(cells: list[Mapping], known: Mapping[str, NotebookNode]) -> dict[str,
 
     A cell is known by its grade_id or, where a program dropped the metadata (Colab may), by its text.
     """
-    found = {key: [index for index, cell in enumerate(cells) if cell["grade_id"] == key] for key in known}
+    found = {key: [n for n, cell in enumerate(cells) if cell["grade_id"] == key] for key in known}
+    texts, used = [cell["source"].strip() for cell in cells], set(itertools.chain(*found.values()))
     for key, cell in known.items():
-        used = {index for indexes in found.values() for index in indexes}
-        found[key] = found[key] or [
-            index
-            for index, each in enumerate(cells)
-            if each["source"].strip() == cell.source.strip() and index not in used and each["source"].strip()
-        ]
+        if not found[key] and (text := cell.source.strip()):
+            found[key] = [n for n, each in enumerate(texts) if each == text and n not in used]
+            used.update(found[key])
     return {key: indexes for key, indexes in found.items() if indexes}
 
 
@@ -62,22 +60,14 @@ def restored(cells: list[Mapping], release: NotebookNode, found) -> NotebookNode
         earlier = list(known)[: list(known).index(key)]
         after = [index for index, (there, _) in enumerate(made) if there in earlier]
         made.insert(max(after, default=-1) + 1, (key, copy.deepcopy(known[key])))
-    beside = [
-        key
-        for position, (key, cell) in enumerate(made)
-        if key
-        and _is_short_answer(cell)
-        and _gather(cell, [_plain(cells[n]) for n in written.get(key, [])], made, position, given)
-    ]
-    order = [(key, index + 1) for index, key in sorted(counted.items())]
-    rank = {key: number for number, key in enumerate(known)}
-    moved = [
-        f"{key} (cell {n}) is before {after} (cell {m})"
-        for (key, n), (after, m) in itertools.pairwise(order)
-        if rank[key] > rank[after]
-    ]
-    double = {key: [n + 1 for n in indexes] for key, indexes in copies.items() if len(indexes) > 1}
-    doubled = [f"{key} (cells {', '.join(map(str, n))}; {where[key] + 1} counts)" for key, n in double.items()]
+    short = [(n, key, cell) for n, (key, cell) in enumerate(made) if key and _is_short_answer(cell)]
+    texts = {key: [_plain(cells[n]) for n in written.get(key, [])] for _, key, _ in short}
+    beside = [key for n, key, cell in short if _gather(cell, texts[key], made, n, given)]
+    rank, order = list(known), [(key, index + 1) for index, key in sorted(counted.items())]
+    pairs = [pair for pair in itertools.pairwise(order) if rank.index(pair[0][0]) > rank.index(pair[1][0])]
+    moved = [f"{key} (cell {n}) is before {after} (cell {m})" for (key, n), (after, m) in pairs]
+    double = {key: ", ".join(str(n + 1) for n in indexes) for key, indexes in copies.items() if len(indexes) > 1}
+    doubled = [f"{key} (cells {numbers}; {where[key] + 1} counts)" for key, numbers in double.items()]
     lost = where and not any(cell["grade_id"] in known for cell in cells)
     for flag, keys, note in (
         ("cells changed", changed, "Given cells were changed and are graded as released: {}."),

@@ -54,27 +54,13 @@ class Work:
     before: dict = field(default_factory=dict)  # its last result
 
 
-def grade(
-    folder: Path | str,
-    assignment: str | None = None,
-    jobs: int = 2,
-    timeout: int = 60,
-    memory: int = 4096,
-    out: Path | None = None,
-    uncontained: bool = False,
-) -> None:
+def grade(folder, assignment=None, jobs=2, timeout=60, memory=4096, out=None, uncontained=False) -> None:
     """Grade a folder of submissions; write grades.csv, marks.csv and feedback pages into out.
 
     What is graded already, with the same tests and the same limits, is kept, and so are the rows of earlier folders.
 
-    Args:
-        folder: what students handed in, in any of the shapes that collect knows.
-        assignment: the only one that is graded; None for all.
-        jobs: how many submissions at a time.
-        timeout: seconds for a cell, five times that for a whole notebook.
-        memory: MB for a submission and all that it starts.
-        out: where grades go; build/grades if None.
-        uncontained: run students' code without a container.
+    timeout: seconds for a cell, five times that for a notebook.  memory: MB for a submission and what it starts.
+    uncontained: run students' code without a container.
 
     Raises:
         CourseError: there is nothing to grade, marks.csv can't be right, there is no container, or an assignment's own
@@ -114,8 +100,8 @@ def grade(
     marked.write_view(works, results)
     scored, flagged, waiting = (sum(row[name] != "" for row in now) for name in ("score", "flags", COLUMNS[4]))
     print(
-        f"{len(now)} submissions in {time.monotonic() - start:.0f} s: {scored} scored, {len(now) - scored} not, {flagged} "
-        f"flagged, {waiting} with answers to mark in {out / 'marks.csv'}. Grades: {out / 'grades.csv'}"
+        f"{len(now)} submissions in {time.monotonic() - start:.0f} s: {scored} scored, {len(now) - scored} not, "
+        f"{flagged} flagged, {waiting} with answers to mark in {out / 'marks.csv'}. Grades: {out / 'grades.csv'}"
         + (f", with {len(kept)} rows of earlier runs." if kept else "")
     )
 

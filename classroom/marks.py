@@ -48,7 +48,14 @@ class Marks:
     """
 
     def __init__(self, out: Path, works: Iterable, schemes: Mapping[tuple, tuple]):
-        """Take in what was typed into out/marks.csv, for works and for schemes: {(assignment, question): (max, scheme)}."""
+        """Take in what was typed into out/marks.csv.
+
+        Args:
+            out: the folder of marks.csv and marks.jsonl.
+            works: what is graded now.
+            schemes: what a question gives, and how: {(assignment, question): (points, marking scheme)}.
+
+        """
         self.out, self.schemes, self.current = out, schemes, {}
         before = {}
         for work in works:
@@ -92,7 +99,7 @@ class Marks:
         return [triple[2] for triple in work.ids if triple in marked and triple[2] not in self.given(work)]
 
     def write_view(self, works: Iterable, results: Iterable[Mapping]) -> None:
-        """Write marks.csv: the answers that wait or are marked, then all else that was typed or comes from other runs."""
+        """Write marks.csv: the answers that a person marks, then all else that was typed or is of other runs."""
         shown = {}
         for work, result in zip(works, results, strict=True):
             for triple, key in work.ids.items():

@@ -65,7 +65,7 @@ def run(room, job: dict, folder: Path, kept: Path, page: Path | None) -> dict:
             needs in the cache.
 
     Returns:
-        The submission's result: flags, notes and, if it could be scored, score, max, manual and questions.
+        The submission's result: flags, notes and, if it could be scored, what one_submission.grade returns.
 
     """
     own, name = folder / "own", job["assignment"]
@@ -127,24 +127,18 @@ def _bubble(room, own, writable):
 
 
 def _environment(room, own, cached, fonts):
-    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "COURSE_SOURCE") if name in os.environ}
     threads = str(max(1, (os.cpu_count() or 1) // room.jobs))
-    return kept | {
+    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "COURSE_SOURCE") if name in os.environ}
+    kept |= dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), threads)
+    kept |= {"HOME": own / "home", "TMPDIR": own / "tmp", "MPLCONFIGDIR": fonts, "COURSE_CACHE": cached}
+    kept |= {
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
-        "HOME": str(own / "home"),
-        "TMPDIR": str(own / "tmp"),
-        "MPLCONFIGDIR": str(fonts),
-        "PYTHONPATH": str(ROOT),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PIP_NO_INDEX": "1",  # `!pip install` says at once what is there and what is not
+        "PYTHONPATH": ROOT,
         "LANG": "C.UTF-8",
-        "COURSE_CACHE": str(cached),
-        "COURSE_OFFLINE": "1",
-        "CUDA_VISIBLE_DEVICES": "-1",  # two at a time would not share a GPU fairly
-        "OMP_NUM_THREADS": threads,
-        "TF_NUM_INTRAOP_THREADS": threads,
-        "TF_NUM_INTEROP_THREADS": threads,
     }
+    kept["PYTHONDONTWRITEBYTECODE"] = kept["COURSE_OFFLINE"] = "1"
+    kept["PIP_NO_INDEX"] = "1"  # `!pip install` says at once what is there and what is not
+    return kept | {"CUDA_VISIBLE_DEVICES": "-1"}  # two at a time would not share a GPU fairly
 
 
 def _watch(process, room):
