@@ -38,7 +38,6 @@ def restored(cells: list[Mapping], release: NotebookNode, found) -> NotebookNode
         cells: dicts of cell_type, source, grade_id (str or None) and attachments.
         release: the students' notebook.
         found: an object with the lists flags and notes, to which this function adds.
-
     """
     known, given = wanted(release), {cell.source.strip() for cell in release.cells} | {""}
     copies = places(cells, known)

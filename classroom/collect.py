@@ -50,7 +50,6 @@ def collect(folder: Path, releases: Mapping, assignment: str = "", skip: Path | 
         releases: {name: the students' notebook}.
         assignment: what a notebook is that tells nothing of itself.
         skip: a folder in it that nobody handed in.
-
     """
     every, numbers, found = [], {}, {}
     for top in _inside(folder):

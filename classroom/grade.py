@@ -66,7 +66,6 @@ def grade(folder, assignment=None, jobs=2, timeout=60, memory=4096, out=None, un
         CourseError: there is nothing to grade, marks.csv can't be right, there is no container, or an assignment's own
             solution does not score full marks here.
         TableError: marks.csv or grades.csv is no table.
-
     """
     start, folder, out = time.monotonic(), Path(folder).resolve(), Path(out or BUILD / "grades").resolve()
     if not folder.is_dir():

@@ -44,7 +44,6 @@ class Marks:
     Raises:
         CourseError: points that are none, one answer marked twice, a row that belongs to two answers.
         TableError: marks.csv is no table, or lacks a column.
-
     """
 
     def __init__(self, out: Path, works: Iterable, schemes: Mapping[tuple, tuple]):
@@ -54,7 +53,6 @@ class Marks:
             out: the folder of marks.csv and marks.jsonl.
             works: what is graded now.
             schemes: what a question gives, and how: {(assignment, question): (points, marking scheme)}.
-
         """
         self.out, self.schemes, self.current = out, schemes, {}
         before = {}

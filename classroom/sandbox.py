@@ -33,7 +33,6 @@ def container(uncontained: bool) -> str | None:
 
     Raises:
         CourseError: it is needed here, and it is missing or can't work.
-
     """
     if uncontained or sys.platform != "linux":
         print(UNHELD)
@@ -66,7 +65,6 @@ def run(room, job: dict, folder: Path, kept: Path, page: Path | None) -> dict:
 
     Returns:
         The submission's result: flags, notes and, if it could be scored, what one_submission.grade returns.
-
     """
     own, name = folder / "own", job["assignment"]
     for each in ("work", "home", "tmp", "cache", "run"):

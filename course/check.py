@@ -10,7 +10,6 @@ def check(folder: str, own_photo: str | None = None) -> None:
 
     Raises:
         CourseError: something has to be cured first; the screen says what.
-
     """
     from helpers import photos
 
@@ -34,7 +33,6 @@ def parameters(values: dict) -> dict:
 
     Raises:
         CourseError: something is missing or can't be used. All faults are in one message.
-
     """
     from helpers import photos
 

@@ -68,7 +68,6 @@ def load(name_or_folder: str | Path, target: str | None = None) -> PhotoSet:
     Raises:
         PhotoError: the name is unknown, the set can't be had, or the folder has faults: all of them are named. What is
             left out of a folder, such as a second copy of a photo, is named in a warning.
-
     """
     name = str(name_or_folder)
     if name not in catalogue() or isinstance(name_or_folder, Path):
@@ -131,7 +130,6 @@ def pixels(photo_set: PhotoSet, size: int) -> np.ndarray:
 
     Raises:
         PhotoError: some photos can't be decoded; they are counted, the first five named.
-
     """
     return photo_files.read_all(photo_set.paths, size)
 
@@ -181,7 +179,6 @@ def report(folder: str | Path) -> list[str]:
 
     Returns:
         what has to be cured before the folder is a photo set; empty where it is one.
-
     """
     folder = Path(folder).expanduser()
     try:

@@ -26,7 +26,6 @@ def save_backbone(folder: Path | str, backbone: keras.Model, prepare: Callable, 
 
     Raises:
         ValueError: the backbone gives a dict, several outputs or a map. Nothing is written.
-
     """
 
     def decay(kernel):

@@ -35,7 +35,6 @@ def prepared(name: str, build: Callable[[Path], object]) -> Path:
 
     Raises:
         PermissionError: the cache can't be written; the message has the cure.
-
     """
     target = root() / name
     if target.exists():

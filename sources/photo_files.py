@@ -71,7 +71,6 @@ def read(path: str | Path, size: int | None = None) -> np.ndarray:
 
     Raises:
         PhotoError: the file can't be decoded whole, or has 32-bit pixels of no known range.
-
     """
     pixels = _decode(path, size)
     if colour := _single_colour(pixels):
@@ -84,7 +83,6 @@ def read_all(paths: Sequence[Path], size: int) -> np.ndarray:
 
     Raises:
         PhotoError: some can't be decoded. All of them are counted, the first five named.
-
     """
     pixels = np.empty((len(paths), size, size, 3), np.uint8)
     broken, single = examine(paths, size, pixels)
@@ -113,7 +111,6 @@ def examine(
 
     Returns:
         {position: what is wrong} for those that can't be decoded, {position: what it shows} for those of one colour.
-
     """
 
     def look(position):
@@ -137,7 +134,6 @@ def header(path: Path) -> tuple[int, int]:
 
     Raises:
         PhotoError: it is no photo that can be read. The message is what it is instead, without its name.
-
     """
     try:
         if RAW.fullmatch(path.name):

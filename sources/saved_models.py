@@ -50,7 +50,6 @@ def save(
 
     Raises:
         ValueError: call gives something else than a feature vector. Nothing is written.
-
     """
     module = tf.train.Checkpoint()  # a tf.Module would lose the list attributes on saving
     module.__call__ = tf.function(call)

@@ -30,7 +30,6 @@ def load(folder: Path) -> tuple[Callable, dict[str, tf.Variable]]:
 
     Raises:
         FormatError: the folder is damaged, or of another format.
-
     """
     model, arrays = from_tfjs(folder)
     nodes = model["modelTopology"]["node"]

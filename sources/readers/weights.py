@@ -99,7 +99,6 @@ def load_into(model, arrays: dict[str, np.ndarray]):
 
     Raises:
         FormatError: an array is missing, or has another shape.
-
     """
     for layer in model.layers:
         names = [f"{layer.name}/{weight.path.rsplit('/', 1)[-1]}" for weight in layer.weights]
