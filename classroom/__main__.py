@@ -13,8 +13,8 @@ def main(arguments=None):
     """Run one command; a problem that a person can fix ends in one message, without a traceback."""
     if importlib.util.find_spec("nbgrader") is None:
         sys.exit(
-            "CourseError: this needs nbgrader, which is not installed. `make assignments` and `make grade` bring it, or "
-            "`python3 -m course install --lock grading`."
+            "CourseError: this needs nbgrader, which is not installed. `make assignments` and `make grade` bring it, "
+            "or `python3 -m course install --lock grading`."
         )
     from classroom.grade import grade
     from classroom.release import release
@@ -31,6 +31,7 @@ def main(arguments=None):
         "--timeout", type=int, default=60, help="seconds for a cell; five times that for a notebook (60)"
     )
     added.add_argument("--memory", type=int, default=4096, help="MB for a submission (default: 4096)")
+    added.add_argument("--uncontained", action="store_true", help="run students' code without a container, as you")
     added.add_argument("--out", type=Path, default=BUILD / "grades", help="where grades go (default: build/grades)")
     added.set_defaults(call=grade)
     given = parser.parse_args(arguments)

@@ -1,6 +1,5 @@
 """python -m classroom grade: a folder of submissions to grades, marks and feedback pages."""
 
-import csv
 import hashlib
 import json
 import tempfile
@@ -8,108 +7,145 @@ import threading
 import time
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
+from tqdm import tqdm
 
-from classroom import sandbox, submissions
-from classroom.release import ASSIGNMENTS, KIT, SOURCE, files, generated, sources
+from classroom import cells, checks, marks, release, sandbox
+from classroom.collect import Submission, collect
 from course.paths import BUILD, ROOT, CourseError
+from sources import tables
 
 COLUMNS = ("student", "assignment", "score", "max", "manual points to come", "flags", "note")
-MARKS = ("student", "assignment", "question", "max", "points", "comment", "answer", "marking scheme")
 
 
 @dataclass
 class Class:
     """What one call of grade needs everywhere."""
 
-    hidden: tuple  # folders that no submission may read: sources, tests, other submissions, grades
     out: Path
-    kit: dict  # {path in a sandbox: bytes}; in memory, so that no submission can change it for the next
-    sources: dict  # {name: source notebook, str}
-    releases: dict  # {name: students' notebook, str}
-    gradebook: bytes  # with the tests
-    timeout: int
-    memory: int
+    hidden: tuple[Path, ...]  # what no submission may see
+    timeout: int  # seconds for a cell
+    memory: int  # MB for a submission
     jobs: int
-    stop: threading.Event
+    bwrap: str | None
+    sources: dict = field(default_factory=dict)  # {name: source notebook}
+    releases: dict = field(default_factory=dict)  # {name: students' notebook}
+    gradebook: bytes = b""  # with the tests
+    stop: threading.Event = field(default_factory=threading.Event)
 
 
-def grade(folder, assignment=None, jobs=2, timeout=60, memory=4096, out=None):
+@dataclass
+class Work:
+    """A submission, or with student None an assignment's own solution, and what is graded of it."""
+
+    student: str | None
+    assignment: str
+    flags: list = field(default_factory=list)
+    notes: list = field(default_factory=list)
+    kept: Path | None = None
+    notebook: str | None = None
+    key: str = ""  # the same as long as nothing has changed
+    enders: str = ""
+    answers: dict = field(default_factory=dict)  # {grade_id: text} of the short answers
+    ids: dict = field(default_factory=dict)  # {(student, assignment, grade_id): answer id}
+    before: dict = field(default_factory=dict)  # its last result
+
+
+def grade(folder, assignment=None, jobs=2, timeout=60, memory=4096, out=None, uncontained=False) -> None:
     """Grade a folder of submissions; write grades.csv, marks.csv and feedback pages into out.
 
-    timeout: seconds per cell, five times that for a whole notebook.  memory: MB for a submission and all it starts.
-    What is graded already, with the same tests and the same limits, is kept. Raises CourseError where there is nothing
-    to grade or an assignment's own solution does not score full marks here.
+    What is graded already, with the same tests and the same limits, is kept, and so are the rows of earlier folders.
+
+    timeout: seconds for a cell, five times that for a notebook.  memory: MB for a submission and what it starts.
+    uncontained: run students' code without a container.
+
+    Raises:
+        CourseError: there is nothing to grade, marks.csv can't be right, there is no container, or an assignment's own
+            solution does not score full marks here.
+        TableError: marks.csv or grades.csv is no table.
     """
-    folder, out = Path(folder).resolve(), Path(out or BUILD / "grades").resolve()
-    room = open_class(folder, out, assignment, jobs, timeout, memory)
-    start, releases = time.monotonic(), {name: nbformat.reads(text, 4) for name, text in room.releases.items()}
-    handed_in = submissions.collect(folder, releases, assignment)
-    if not handed_in:
-        raise CourseError(f"{folder} holds no notebook. It takes STUDENT/NAME.ipynb or STUDENT_NAME.ipynb.")
-    if assignment:
-        handed_in = [each for each in handed_in if each.assignment in (assignment, "")]
-    marks = _read_marks(out / "marks.csv")
-    _grade_all(room, _references(room, handed_in), {}, "solutions")
-    results = _grade_all(room, handed_in, marks, "submissions")
-    rows = [_row(each, result) for each, result in zip(handed_in, results, strict=True)]
-    _write_csv(out / "grades.csv", COLUMNS, rows)
-    _write_csv(out / "marks.csv", MARKS, _marks_rows(handed_in, results, marks, room))
-    unscored, flagged = sum(row[2] == "" for row in rows), sum(bool(row[5]) for row in rows)
-    waiting = sum(bool(row[4]) for row in rows)
-    print(
-        f"{len(rows)} submissions in {time.monotonic() - start:.0f} s: {len(rows) - unscored} scored, {unscored} not, "
-        f"{flagged} flagged, {waiting} with answers to mark in {out / 'marks.csv'}. Grades: {out / 'grades.csv'}"
-    )
-
-
-def open_class(folder, out, assignment=None, jobs=2, timeout=60, memory=4096):
-    """Check what grade was given, and return what it needs (Class)."""
+    start, folder, out = time.monotonic(), Path(folder).resolve(), Path(out or BUILD / "grades").resolve()
     if not folder.is_dir():
         raise CourseError(f"there is no folder {folder}. make grade SUBMISSIONS=folder takes the one handed in.")
-    if not sources():
-        raise CourseError(f"there is no assignment in {SOURCE}: a source is NAME/NAME.ipynb.")
-    if assignment and assignment not in sources():
-        raise CourseError(f"no assignment is called {assignment}; there are {', '.join(sources())}.")
-    releases, gradebook = generated(sources().values())
+    paths = release.sources()
+    if not paths:
+        raise CourseError(f"there is no assignment in {release.SOURCE}: a source is NAME/NAME.ipynb.")
+    if assignment and assignment not in paths:
+        raise CourseError(f"no assignment is called {assignment}; there are {', '.join(paths)}.")
+    hidden = (release.SOURCE.resolve(), ROOT / "tests", folder, out)
+    room = Class(out, hidden, timeout, memory, jobs, sandbox.container(uncontained))
+    texts, room.gradebook = release.generated(paths.values())
+    room.sources = {name: nbformat.read(path, 4) for name, path in paths.items()}
+    room.releases = {name: nbformat.reads(text, 4) for name, text in texts.items()}
+    handed_in = collect(folder, room.releases, assignment or "", skip=out)
+    if not handed_in:
+        raise CourseError(f"{folder} holds no notebook. It takes STUDENT/NAME.ipynb or STUDENT_NAME.ipynb.")
     out.mkdir(parents=True, exist_ok=True)
-    return Class(
-        hidden=(ASSIGNMENTS, ROOT / "tests", folder, out),
-        out=out,
-        kit={path.relative_to(ROOT).as_posix(): path.read_bytes() for path in files(KIT)},
-        sources={name: path.read_text() for name, path in sources().items()},
-        releases=releases,
-        gradebook=gradebook,
-        timeout=timeout,
-        memory=memory,
-        jobs=jobs,
-        stop=threading.Event(),
+    works = [_work(room, each) for each in handed_in if not assignment or each.assignment in (assignment, "")]
+    schemes = {(name, key): each for name, made in room.sources.items() for key, each in cells.schemes(made).items()}
+    marked = marks.Marks(out, works, schemes)
+    earlier = _rows_before(out / "grades.csv")
+    _grade_all(room, [_reference(room, name) for name in sorted({each.assignment for each in works if each.notebook})])
+    results = _grade_all(room, works, marked)
+    now = [_row(work, result, marked) for work, result in zip(works, results, strict=True)]
+    rows = {(row["student"], row["assignment"]): row for row in now}
+    students = {student for student, _ in rows}  # a file that nothing could be made of is another one now
+    kept = {key: row for key, row in earlier.items() if key not in rows and (key[1] or key[0] not in students)}
+    rows = {key: earlier.get(key, {}) | row for key, row in (kept | rows).items()}  # with columns that a teacher added
+    marks.write(out / "grades.csv", COLUMNS, [row for _, row in sorted(rows.items())])
+    marked.write_view(works, results)
+    scored, flagged, waiting = (sum(row[name] != "" for row in now) for name in ("score", "flags", COLUMNS[4]))
+    print(
+        f"{len(now)} submissions in {time.monotonic() - start:.0f} s: {scored} scored, {len(now) - scored} not, "
+        f"{flagged} flagged, {waiting} with answers to mark in {out / 'marks.csv'}. Grades: {out / 'grades.csv'}"
+        + (f", with {len(kept)} rows of earlier runs." if kept else "")
     )
 
 
-def _references(room, handed_in):
-    """The solutions of the assignments that came in: where one does not score here, no student could."""
-    names = sorted({each.assignment for each in handed_in if each.notebook})
-    return [submissions.Submission("", name, notebook=room.sources[name]) for name in names]
+def _work(room, submission: Submission) -> Work:
+    work = Work(submission.student, submission.assignment, submission.flags, submission.notes)
+    try:
+        work.kept = room.out / "results" / file_name(work.student) / (work.assignment or "none")
+        work.before = _read_json(work.kept / "result.json")
+        if submission.cells is not None:
+            made = cells.restored(submission.cells, room.releases[work.assignment], work)
+            notes = checks.look(submission.cells, room.releases[work.assignment])
+            work.flags += ["look"] * bool(notes)
+            work.notes += notes
+            work.enders = checks.enders(submission.cells)
+            work.answers = cells.short_answers(made)
+            work.ids = marks.ids(work, work.answers)
+            work.key = _key(room, work.assignment, submission.cells)
+            work.notebook = nbformat.writes(made)
+    except Exception as error:  # one submission never ends the run
+        submission.flag("grader failed", _failure(error))
+    return work
 
 
-def _grade_all(room, handed_in, marks, unit):
-    from tqdm import tqdm
+def _reference(room, name):
+    """The solution of an assignment that came in: where it does not score here, no student could."""
+    work = Work(None, name, kept=room.out / "results" / name, notebook=nbformat.writes(room.sources[name]))
+    work.key, work.before = _key(room, name, None), _read_json(work.kept / "result.json")
+    return work
 
+
+def _key(room, name, handed_in):
+    parts = [handed_in, nbformat.writes(room.sources[name]), room.timeout, room.memory]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _failure(error):
+    return f"This submission can't be handled ({type(error).__name__}: {error}"[:300] + "). Read the file."
+
+
+def _grade_all(room, works, marked=None):
     results = {}
-    with (
-        ThreadPoolExecutor(room.jobs) as pool,
-        tqdm(total=len(handed_in), desc=unit, unit="notebook") as bar,
-        tempfile.TemporaryDirectory(prefix="grading-") as run,
-    ):
-        own = [marks.get((each.student, each.assignment), {}) for each in handed_in]
-        waiting = {
-            pool.submit(_result, room, each, mark, Path(run).resolve() / str(number)): number
-            for number, (each, mark) in enumerate(zip(handed_in, own, strict=True))
-        }
+    unit = "submissions" if marked else "solutions"
+    with ThreadPoolExecutor(room.jobs) as pool, tqdm(total=len(works), desc=unit, unit="notebook") as bar:
+        waiting = {pool.submit(_result, room, work, marked): number for number, work in enumerate(works)}
         try:
             for future in as_completed(waiting):
                 results[waiting[future]] = future.result()
@@ -118,42 +154,37 @@ def _grade_all(room, handed_in, marks, unit):
             room.stop.set()
             pool.shutdown(cancel_futures=True)
             raise
-    return [results[number] for number in range(len(handed_in))]
+    return [results[number] for number in range(len(works))]
 
 
-def _result(room, submission, marks, folder):
+def _result(room, work, marked):
     """Return a submission's result (dict), kept from before where nothing has changed since."""
-    if submission.notebook is None:
+    if work.notebook is None:
         return {"flags": [], "notes": []}
-    name, reference = submission.assignment, submission.path is None
-    key = hashlib.sha256()
-    for part in (submission.notebook, room.sources[name], room.timeout, room.memory):
-        key.update(json.dumps(part).encode())
-    kept = room.out / "results" / ("" if reference else _file_name(submission.student)) / name
-    before = _read_json(kept / "result.json")
-    same = before and before["key"] == key.hexdigest()
-    if same and before["marks"] == marks:
-        return before
-    job = {"assignment": name, "submission": submission.notebook, "release": room.releases[name], "marks": marks}
-    if same and "questions" in before:
-        job["graded"] = before  # only the teacher's marks are new
-    result = sandbox.run(room, job, folder, kept, reference)
-    if result["flags"] == ["grader failed"] and not room.stop.is_set():  # a kernel that did not start on a busy machine
-        result = sandbox.run(room, job, folder, kept, reference)
-    if room.stop.is_set():
-        raise CourseError("interrupted")
-    if reference:
-        _check_reference(name, result)
-    page = room.out / "feedback" / _file_name(submission.student) / f"{name}.html"
-    page.unlink(missing_ok=True)  # an earlier file's feedback is not this one's
-    if not reference and (kept / "feedback.html").exists():
-        page.parent.mkdir(parents=True, exist_ok=True)
-        (kept / "feedback.html").rename(page)
-    result |= {"key": key.hexdigest(), "marks": marks}
-    part = kept / "result.part"
-    part.write_text(json.dumps(result, indent=1))
-    part.rename(kept / "result.json")
-    return result
+    given = marked.given(work) if marked else {}
+    same = work.before.get("key") == work.key
+    if same and work.before["marks"] == given:
+        return work.before
+    graded = work.before if same and "questions" in work.before else None  # then only the teacher's marks are new
+    job = {"assignment": work.assignment, "notebook": work.notebook, "enders": work.enders, "marks": given}
+    page = work.student and room.out / "feedback" / work.kept.parent.name / f"{work.assignment}.html"
+    try:
+        for _ in range(2):  # a kernel may not start on a busy machine
+            with tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True) as folder:
+                result = sandbox.run(room, job | {"graded": graded}, Path(folder).resolve(), work.kept, page)
+            if room.stop.is_set():
+                raise CourseError("interrupted")
+            if result["flags"] != ["grader failed"]:
+                break
+        if not work.student:
+            _check_reference(work.assignment, result)
+        result |= {"key": work.key, "marks": given, "answers": work.answers}
+        marks.replace(work.kept / "result.json", json.dumps(result, indent=1).encode(), versions=0)
+        return result
+    except Exception as error:  # a full disk, a name too long: one submission never ends the run
+        if room.stop.is_set() or not work.student:
+            raise
+        return {"flags": ["grader failed"], "notes": [_failure(error)]}
 
 
 def _check_reference(name, result):
@@ -166,8 +197,8 @@ def _check_reference(name, result):
         )
 
 
-def _file_name(student):
-    """A folder's name for any student, another for each."""
+def file_name(student: str) -> str:
+    """Return a folder's name for any student, another for each."""
     return urllib.parse.quote(student, safe=" @+,()").replace(".", "%2E")
 
 
@@ -175,71 +206,23 @@ def _read_json(path):
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):
-        return None
+        return {}
 
 
-def _row(submission, result):
-    flags, notes = [*submission.flags, *result["flags"]], [*submission.notes, *result["notes"]]
+def _rows_before(path):
+    rows = [cells for _, cells in tables.rows(path, COLUMNS[:2])] if path.exists() else []
+    rows = [{name: marks.unquoted(cell) for name, cell in row.items()} for row in rows]
+    return {(row["student"], row["assignment"]): row for row in rows}
+
+
+def _row(work, result, marked):
+    flags, notes = [*work.flags, *result["flags"]], [*work.notes, *result["notes"]]
+    if others := marked.of_other_texts(work):
+        flags.append("mark for another answer")
+        notes.append(f"The answer has changed since it was marked ({', '.join(others)}): mark it again.")
     scored = "questions" in result
-    numbers = [f"{result[key]:g}" for key in ("score", "max")] if scored else ["", ""]
-    manual = f"{result['manual']:g}" if scored and result["manual"] else ""
+    numbers = [f"{result[key]:g}" if scored else "" for key in ("score", "max")]
+    manual = f"{result['manual']:g}" if result.get("manual") else ""
     note = " ".join(notes) if scored else " ".join(["Not scored.", *notes])
-    return [submission.student, submission.assignment, *numbers, manual, ", ".join(flags), note]
-
-
-def _marks_rows(handed_in, results, marks, room):
-    """One row for each answer that a person marks; points and comments that were entered stay."""
-    rows = []
-    for submission, result in zip(handed_in, results, strict=True):
-        given = marks.get((submission.student, submission.assignment), {})
-        for key, answer in result.get("answers", {}).items():
-            mark = given.get(key, {"points": "", "comment": ""})
-            most = result["questions"][key]["max"]
-            scheme = _scheme(room.sources[submission.assignment], key)
-            rows.append(
-                [submission.student, submission.assignment, key, most, mark["points"], mark["comment"], answer, scheme]
-            )
-    return rows
-
-
-def _scheme(source, key):
-    """What a source says between BEGIN and END MARK SCHEME, in the cell of the answer or the one before it."""
-    cells = nbformat.reads(source, 4).cells
-    (index,) = [index for index, cell in enumerate(cells) if submissions.grade_id(cell) == key]
-    text = "\n".join(cell.source for cell in cells[max(index - 1, 0) : index + 1])
-    inside = text.partition("BEGIN MARK SCHEME")[2].partition("END MARK SCHEME")[0]
-    return inside.strip("=# \n")
-
-
-def _read_marks(path):
-    """Return the points and comments that the teacher has entered: {(student, assignment): {grade_id: ...}}."""
-    marks = {}
-    if path.exists():
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            for number, row in enumerate(csv.DictReader(file), 2):
-                if not (row.get("points") or "").strip():
-                    continue
-                try:
-                    points, most = float(row["points"].replace(",", ".")), float(row["max"])
-                    if not 0 <= points <= most:
-                        raise ValueError
-                except ValueError:
-                    raise CourseError(
-                        f"{path.name}, row {number}: {row['points']} is no number of points from 0 to {row['max']}."
-                    ) from None
-                mark = {"points": points, "comment": row["comment"] or ""}
-                marks.setdefault((row["student"].lstrip("'"), row["assignment"]), {})[row["question"]] = mark
-    return marks
-
-
-def _write_csv(path, columns, rows):
-    """Write a table whole or not at all; text that a spreadsheet would compute is quoted."""
-    part = path.with_suffix(".part")
-    with part.open("w", newline="", encoding="utf-8-sig") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        for row in rows:
-            writer.writerow(
-                [f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@" and cell else cell for cell in row]
-            )
-    part.rename(path)
+    row = [work.student, work.assignment, *numbers, manual, ", ".join(dict.fromkeys(flags)), note]
+    return dict(zip(COLUMNS, row, strict=True))

@@ -1,18 +1,18 @@
-"""Grade one submission with nbgrader, in a folder of its own: python -m classroom.one_submission RESULT_FD < job.
+"""Grade one submission with nbgrader, in a process of its own.
 
-The classroom starts this once per submission, with the working directory, HOME and everything else inside the folder.
+nbgrader, the gradebook and the hidden tests are in this process. The submission's code is in a kernel that the job's
+command starts, and the two meet at sockets alone.
 """
 # ruff: noqa: E402
 
-import ast
 import asyncio
 import io
 import json
 import logging
 import os
 import re
+import resource
 import secrets
-import shutil
 import sys
 import traceback
 from pathlib import Path
@@ -21,96 +21,73 @@ from pathlib import Path
 sys.modules.setdefault("rfc3987_syntax", None)
 
 import nbformat
+from jupyter_client.kernelspec import KernelSpec
 from nbclient.exceptions import DeadKernelError
-from nbconvert.preprocessors import Preprocessor
 from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde, GenerateFeedback
+from nbgrader.converters.base import BaseConverter
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties, CheckCellMetadata, Execute, LimitOutput, SaveAutoGrades
-from nbgrader.utils import is_grade, is_solution
+from nbgrader.utils import is_grade
 from traitlets.config import Config
 
-from classroom import submissions
+from classroom import checks
 
 STUDENT = "student"  # every submission has a gradebook of its own, so that none needs a name
 OUTPUT_LIMIT = 5_000_000  # characters of a cell's output: what comes after is dropped and the cell interrupted
 STORED_LIMIT = 20_000  # characters of text that a cell keeps
-UNSCORED = {"kernel died", "canary passed", "hidden files read", "grader failed"}
-CANARIES = {  # each must fail, with the message that only this run knows; {nonce} is that message
-    "assert": "assert False, {nonce!r}",
-    "raise": "raise RuntimeError({nonce!r})",
-    "numpy.testing": "import numpy.testing\nnumpy.testing.assert_allclose(1.0, 2.0, err_msg={nonce!r})",
-    "comparison": "import numpy\nassert numpy.allclose([1.0, 2.0], [1.0, 3.0]), {nonce!r}",
-    "isinstance": "assert isinstance(1, str) or all([True, False]) or any([False]) or abs(-1) != 1, {nonce!r}",
-}
-LOOK = {  # what an answer hardly needs: worth a look, no proof of anything
-    r"\.ipynb|gradebook|nbgrader|HIDDEN TEST|\.\./": "names files beyond its own",
-    r"set_custom_exc|showtraceback|ast_transformers|input_transformer|run_cell|run_code|get_ipython": "uses IPython",
-    r"\bbuiltins\b|__builtins__|excepthook|settrace|setprofile|__eq__|unittest\.mock": "changes how Python compares",
-    r"_getframe|\bf_back\b|currentframe|inspect\.stack|history_manager|\b_ih\b|\bIn\s*\[": "reads the code around it",
-    r"_exit|os\.kill|ctypes|/proc/|gfile|addaudithook|\bgc\.": "goes below Python",
-}
+UNSCORED = {"kernel died", "canary passed"}
 
 
-def main():
-    """Grade the job on stdin; write the result, or what went wrong, as JSON into the file descriptor of argv."""
-    result_fd = int(sys.argv[1])
-    job = json.load(sys.stdin)
+def work(job: dict, folder: Path) -> None:
+    """Grade a job; write the result, or what went wrong, into folder/result.json."""
+    for stream in (1, 2):  # what the kernel would say to a terminal
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10**9, 10**9))  # the kernel inherits these: no file beyond 1 GB,
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # and no crash leaves a core
     try:
-        result = grade(job, Path.cwd())
+        result = grade(job, folder)
     except Exception as error:
         note = f"nbgrader stopped. {error}"[:500]
         result = {"flags": ["grader failed"], "notes": [note], "trace": traceback.format_exc()[-4000:]}
-    with os.fdopen(result_fd, "w") as file:
-        json.dump(result, file)
+    (folder / "result.json").write_text(json.dumps(result))
 
 
-def grade(job, folder):
-    """Return a submission's result (dict): score, max, manual, questions, answers, flags, notes.
+def grade(job: dict, folder: Path) -> dict:
+    """Return a submission's result: score, max, manual, questions, flags and notes.
 
-    job: assignment, submission and release (notebooks as str), timeout (seconds per cell), hidden (list of str),
-    marks ({grade_id: {points, comment}}).  folder: holds gradebook.db with the assignment's tests, nothing else of it.
+    Args:
+        job: assignment, notebook (str), marks ({grade_id: {points, comment}}), timeout (seconds per cell), command
+            (the start of the kernel's command line), enders (cells that may end a kernel), graded (a result that lacks
+            only marks, or None).
+        folder: holds gradebook.db with the assignment's tests; its folder `own` is the submission's.
     """
     name, found = job["assignment"], {"flags": [], "notes": []}
-    release = nbformat.reads(job["release"], 4)
     course = CourseDirectory(config=_config(job, folder), assignment_id=name, student_id=STUDENT)
-    if "graded" in job:
-        give_feedback(course, name, job["marks"])
-        return {**job["graded"], **read_grades(course, name, release)}
-    submitted = nbformat.reads(job["submission"], 4)
-    look(submitted, release, found)
-    answered = submissions.mended(submitted, release, found)
-    handed_in = folder / "submitted" / STUDENT / name
-    handed_in.mkdir(parents=True)
-    nbformat.write(answered, handed_in / f"{name}.ipynb")
-    GuardedExecute.job, GuardedExecute.found, GuardedExecute.folder = job, found, folder
-    write_kernel(job, folder)
+    if job["graded"]:
+        found = job["graded"]
+    else:
+        handed_in = folder / "submitted" / STUDENT / name
+        handed_in.mkdir(parents=True)
+        (handed_in / f"{name}.ipynb").write_text(job["notebook"])
+        WatchedExecute.job, WatchedExecute.found, WatchedExecute.own = job, found, folder / "own"
+        try:
+            start(Autograde(coursedir=course, config=course.config))
+        except RuntimeError:
+            if not set(found["flags"]) & UNSCORED:
+                raise
+        if set(found["flags"]) & UNSCORED:
+            return found
+        found["waiting"] = [key for key, each in _grades(course, name)["questions"].items() if each["manual"]]
+    _enter(course, name, job["marks"])
     try:
-        start(Autograde(coursedir=course, config=course.config))
-    except RuntimeError:
-        if not set(found["flags"]) & UNSCORED:
-            raise
-    read_log(folder / "guard.log", found)
-    if set(found["flags"]) & UNSCORED:
-        return found
-    questions = read_grades(course, name, release)["questions"]
-    found["answers"] = {key: text for key, text in _texts(answered).items() if questions[key]["manual"]}
-    give_feedback(course, name, job["marks"])
-    return found | read_grades(course, name, release)
+        start(GenerateFeedback(coursedir=course, config=course.config))
+    except RuntimeError as error:
+        _flag(found, "no page", f"The score stands, but the feedback page can't be made: {error}"[:300])
+    return found | _grades(course, name)
 
 
-def give_feedback(course, name, marks):
-    """Enter the teacher's marks ({grade_id: {points, comment}}) and write nbgrader's feedback page."""
-    with Gradebook(course.db_url) as gradebook:
-        for key, mark in marks.items():
-            grade = gradebook.find_grade(key, name, name, STUDENT)
-            grade.manual_score, grade.needs_manual_grade = mark["points"], False
-            gradebook.find_comment(key, name, name, STUDENT).manual_comment = mark["comment"]
-        gradebook.db.commit()
-    start(GenerateFeedback(coursedir=course, config=course.config))
-
-
-def start(converter):
+def start(converter: BaseConverter) -> None:
     """Run one of nbgrader's converters without its log; raise RuntimeError with the log's reason where it stops."""
     said = io.StringIO()
     converter.log = logging.Logger("nbgrader", logging.ERROR)
@@ -126,105 +103,92 @@ def _config(job, folder):
     config = Config()
     config.CourseDirectory.root = str(folder)
     config.CourseDirectory.db_url = f"sqlite:///{folder / 'gradebook.db'}"
+    config.KernelManager.transport = "ipc"  # sockets that are files: they work without a network
+    config.KernelManager.ip = str(folder / "own" / "run" / "k")
+    config.KernelManager.connection_file = str(folder / "own" / "run" / "k.json")
     config.ExecutePreprocessor.timeout = job["timeout"]
     config.ExecutePreprocessor.startup_timeout = 120
     # A cell's reply says whether it failed, even where a flood has drowned its messages.
     config.ExecutePreprocessor.raise_on_iopub_timeout = False
-    config.Autograde.autograde_preprocessors = [
-        GuardedExecute,
-        Tidy,
-        LimitOutput,
-        SaveAutoGrades,
-        AssignLatePenalties,
-        CheckCellMetadata,
-    ]
+    steps = [WatchedExecute, LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata]
+    config.Autograde.autograde_preprocessors = steps
     config.HTMLExporter.sanitize_html = True  # a page that a teacher opens must not run what a student printed
     return config
 
 
-def write_kernel(job, folder):
-    """Write the kernel specification: what `python3` means to nbgrader in this folder."""
-    work = folder / "autograded" / STUDENT / job["assignment"]
-    writable = [str(work), *(str(folder / name) for name in ("home", "tmp", "cache")), *job["writable"]]
-    settings = {"hidden": job["hidden"], "own": [str(folder), *job["writable"]], "writable": writable}
-    settings["log"] = str(folder / "guard.log")
-    start = "from classroom import guarded_kernel; guarded_kernel.main()"
-    spec = {
-        "argv": [sys.executable, "-c", start, json.dumps(settings), "-f", "{connection_file}"],
-        "display_name": "Python 3",
-        "language": "python",
-    }
-    target = folder / "jupyter" / "kernels" / "python3"
-    target.mkdir(parents=True)
-    (target / "kernel.json").write_text(json.dumps(spec))
+class WatchedExecute(Execute):
+    """nbgrader's execution in the submission's own folder, with canaries at the end and a limit of output."""
 
-
-class GuardedExecute(Execute):
-    """nbgrader's execution, with the tests off the disk while it runs, canaries at the end, and a limit of output."""
-
-    job, found, folder = {}, {}, None
+    job, found, own = {}, {}, None
 
     def preprocess(self, nb, resources=None, **kwargs):
         """Run the notebook; what went wrong goes into found."""
-        self.received, self.running = {}, None
-        nonce = secrets.token_hex(8)
-        canaries = [nbformat.v4.new_code_cell(source.format(nonce=nonce)) for source in CANARIES.values()]
-        origin = nbformat.v4.new_code_cell(_origin_check(nb, nonce))
-        graded = len(nb.cells)
-        nb.cells += [*canaries, origin]
-        name = self.job["assignment"]
-        here = self.folder / "autograded" / STUDENT / name / f"{name}.ipynb"
-        held = {path: path.read_bytes() for path in (self.folder / "gradebook.db", here)}
-        for path in held:
-            path.unlink()
+        self.received, self.running = {}, 0
+        nonce, graded, path = secrets.token_hex(8), len(nb.cells), resources["metadata"]["path"]
+        canaries = {label: source.format(nonce=nonce) for label, source in checks.CANARIES.items()}
+        canaries["origin"] = checks.origin_check(nb, nonce)
+        nb.cells += [nbformat.v4.new_code_cell(source) for source in canaries.values()]
+        resources["metadata"]["path"] = str(self.own / "work")
         try:
             nb, resources = super().preprocess(nb, resources, **kwargs)
         except DeadKernelError:
-            self._flag("kernel died", f"The kernel was killed in cell {self._where(nb)}. Read that cell.")
+            where = f"while cell {self.running + 1} ran" if self.running < graded else "after the last cell"
+            callers = f" Cells that may have ended it: {self.job['enders']}." if self.job["enders"] else ""
+            _flag(self.found, "kernel died", f"The kernel ended {where}.{callers} Read them.")
             raise
         finally:
-            for path, content in held.items():
-                _remove(path)  # whatever a cell has put there, a link included
-                path.write_bytes(content)
-        self._judge(dict(zip([*CANARIES, "origin"], nb.cells[graded:], strict=True)), nonce)
+            resources["metadata"]["path"] = path
+        self._judge(dict(zip(canaries, nb.cells[graded:], strict=True)), nonce)
         nb.cells = nb.cells[:graded]
         return nb, resources
+
+    def create_kernel_manager(self):
+        """Return what starts the submission's kernel, whatever the notebook calls it."""
+        manager = super().create_kernel_manager()
+        # In Jupyter, exit() ends the kernel when its cell has ended. Here it would take the grade with it.
+        stay = "--IPKernelApp.exec_lines=get_ipython().ask_exit = lambda: None"
+        manager._kernel_spec = KernelSpec(
+            argv=[*self.job["command"], "-m", "ipykernel_launcher", "-f", "{connection_file}", stay],
+            interrupt_mode="message",  # a signal would end the container, not the cell
+        )
+        return manager
 
     def preprocess_cell(self, cell, resources, index):
         """Run a cell, and say so where it ran out of time."""
         self.running = index
         cell, resources = super().preprocess_cell(cell, resources, index)
         if any(output.get("ename") == "CellTimeoutError" for output in cell.get("outputs", [])):
-            self._flag("timeout", f"Cell {index + 1} ran longer than {self.timeout} s and was stopped.")
+            _flag(self.found, "timeout", f"Cell {index + 1} ran longer than {self.timeout} s and was stopped.")
         return cell, resources
 
     def process_message(self, msg, cell, cell_index):
-        """Take a message of the kernel, up to the limit of a cell's output."""
+        """Take a message of the kernel, up to the limits; leave out what nbgrader would misread in a test."""
         content, kind = msg["content"], msg["msg_type"]
+        if is_grade(cell) and (kind == "execute_result" or content.get("name") == "stderr"):
+            return None  # nbgrader would take the one for partial points, the other for a failure
+        if kind == "error":
+            content["evalue"] = content["evalue"][:STORED_LIMIT]
+            content["traceback"] = [line[:STORED_LIMIT] for line in content["traceback"][:50]]
+        before = self.received.get(cell_index, 0)
         if kind in ("stream", "display_data", "execute_result", "update_display_data"):
             size = len(content.get("text", "")) + sum(len(str(part)) for part in content.get("data", {}).values())
-            before = self.received.get(cell_index, 0)
             self.received[cell_index] = before + size
-            if before + size > OUTPUT_LIMIT:
-                if before <= OUTPUT_LIMIT:
-                    self._flag("flood", f"Cell {cell_index + 1} wrote more than {OUTPUT_LIMIT:,} characters; cut.")
-                    self.interrupt = asyncio.ensure_future(self.km.interrupt_kernel())
+            if before <= OUTPUT_LIMIT < before + size:
+                _flag(self.found, "flood", f"Cell {cell_index + 1} wrote more than {OUTPUT_LIMIT:,} characters; cut.")
+                self.interrupt = asyncio.ensure_future(self.km.interrupt_kernel())
+            if kind == "stream":
+                content["text"] = content["text"][: max(0, STORED_LIMIT - before)]
+            if before + size > OUTPUT_LIMIT or content.get("text") == "":
                 return None
         return super().process_message(msg, cell, cell_index)
 
     def _judge(self, canaries, nonce):
         messages = {label: _error_with(nonce, cell) for label, cell in canaries.items()}
         if hidden := ", ".join(label for label, message in messages.items() if message is None):
-            self._flag("canary passed", f"Checks that must fail did not ({hidden}): errors are hidden. Read it.")
+            note = f"Checks that must fail did not ({hidden}): errors are hidden. Read it."
+            _flag(self.found, "canary passed", note)
         if names := (messages["origin"] or ":").split(":", 1)[1]:
-            self._flag("canary passed", f"It replaced what the tests use: {names}. Read it.")
-
-    def _where(self, nb):
-        first = nb.cells[self.running].source.strip().splitlines() or [""]
-        return f"{self.running + 1} (`{first[0][:60]}`)"
-
-    def _flag(self, flag, note):
-        _flag(self.found, flag, note)
+            _flag(self.found, "canary passed", f"It replaced what the tests use: {names}. Read it.")
 
 
 def _error_with(nonce, cell):
@@ -232,133 +196,29 @@ def _error_with(nonce, cell):
     return next((message for message in errors if nonce in message), None)
 
 
-def _origin_check(notebook, nonce):
-    """Return a cell's source that fails with the names, used by the tests, that a student has replaced."""
-    tests = [cell.source for cell in notebook.cells if cell.cell_type == "code" and is_grade(cell)]
-    given = [cell.source for cell in notebook.cells if cell.cell_type == "code" and _is_given(cell)]
-    used, modules = set(), set()
-    for source in [*tests, *given]:
-        for node in ast.walk(_parsed(source)):
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                modules |= {each.asname or each.name.split(".")[0] for each in node.names}
-    for source in tests:
-        for node in ast.walk(_parsed(source)):
-            if isinstance(node, ast.Name | ast.Attribute) and (name := _dotted(node)):
-                used.add(name)
-    call = f"guarded_kernel'].changed({sorted(used)!r}, globals(), {sorted(modules)!r})"
-    return f"import sys\nraise RuntimeError('{nonce}:' + ', '.join(sys.modules['classroom.{call}))"
+def _enter(course, name, marks):
+    """Put the teacher's marks ({grade_id: {points, comment}}) into the gradebook."""
+    with Gradebook(course.db_url) as gradebook:
+        for key, mark in marks.items():
+            grade = gradebook.find_grade(key, name, name, STUDENT)
+            grade.manual_score, grade.needs_manual_grade = mark["points"], False
+            gradebook.find_comment(key, name, name, STUDENT).manual_comment = mark["comment"]
+        gradebook.db.commit()
 
 
-def _is_given(cell):
-    return cell.metadata.get("nbgrader", {}).get("locked", False)
-
-
-def _parsed(source):
-    try:
-        return ast.parse(source)
-    except SyntaxError:  # a magic
-        return ast.parse("")
-
-
-def _dotted(node):
-    if isinstance(node, ast.Name):
-        return node.id
-    return f"{before}.{node.attr}" if isinstance(node, ast.Attribute) and (before := _dotted(node.value)) else None
-
-
-class Tidy(Preprocessor):
-    """Cut long output, and take out of the tests what nbgrader would misread."""
-
-    enabled = True
-
-    def preprocess_cell(self, cell, resources, index):
-        """Tidy one cell."""
-        if cell.cell_type == "code":
-            if is_grade(cell):
-                cell.outputs = [each for each in cell.outputs if not _misleads(each, cell.metadata.nbgrader.points)]
-            for output in cell.outputs:
-                if len(output.get("text", "")) > STORED_LIMIT:
-                    output.text = output.text[:STORED_LIMIT] + "\n... cut ..."
-                if len(output.get("evalue", "")) > STORED_LIMIT:
-                    output.evalue, output.traceback = output.evalue[:STORED_LIMIT], []
-        return cell, resources
-
-
-def _misleads(output, points):
-    """A warning on stderr counts as a failed test; more points than there are stop the grading."""
-    if output.output_type == "execute_result":
-        try:
-            return not 0 <= float(output.get("data", {}).get("text/plain", "")) <= points
-        except ValueError:
-            return True
-    return output.get("name") == "stderr"
-
-
-def read_grades(course, name, release):
-    """Return score, max, manual (points that wait for a person) and questions ({grade_id: ...}) of a submission."""
+def _grades(course, name):
+    """Return score, max, manual (points that wait for a person) and the same for each question ({grade_id: ...})."""
     questions = {}
     with Gradebook(course.db_url) as gradebook:
         for grade in gradebook.find_submission_notebook(name, name, STUDENT).grades:
             waits = bool(grade.needs_manual_grade or (grade.auto_score is None and grade.manual_score is None))
             manual, score = (grade.max_score, 0.0) if waits else (0.0, grade.score)
             questions[grade.name] = {"score": score, "max": grade.max_score, "manual": manual}
-    order = [cell.metadata.nbgrader.grade_id for cell in release.cells if "nbgrader" in cell.metadata]
-    questions = {key: questions[key] for key in order if key in questions}
     totals = {key: sum(each[key] for each in questions.values()) for key in ("score", "max", "manual")}
     return {**totals, "questions": questions}
-
-
-def _texts(notebook):
-    """The answers that a person may have to read, by grade_id."""
-    return {
-        cell.metadata.nbgrader.grade_id: cell.source
-        for cell in notebook.cells
-        if "nbgrader" in cell.metadata and is_grade(cell) and is_solution(cell)
-    }
-
-
-def look(submitted, release, found):
-    """Flag cells of a submission whose code goes where answers do not go; one note for each reason."""
-    given = {cell.source.strip() for cell in release.cells}
-    for pattern, why in LOOK.items():
-        cells = [
-            index
-            for index, cell in enumerate(submitted.cells, 1)
-            if cell.cell_type == "code" and submissions.text(cell).strip() not in given
-            if re.search(pattern, submissions.text(cell))
-        ]
-        if cells:
-            _flag(found, "look", f"Cell {', '.join(map(str, cells))} {why}.")
-
-
-def read_log(log, found):
-    """Turn what the guarded kernel refused or noted into flags."""
-    flags = {
-        "read": ("hidden files read", "It tried to read {}."),
-        "write": ("write refused", "It tried to write outside its folder: {}."),
-        "stop": ("write refused", "It tried to stop {}."),
-        "reach": ("network refused", "It tried to reach {}."),
-        "program": ("program started", "It started a program: {}."),
-    }
-    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    for kind, what in dict.fromkeys(map(tuple, lines)):
-        flag, note = flags[kind]
-        _flag(found, flag, note.format(what))
 
 
 def _flag(found, flag, note):
     if flag not in found["flags"]:
         found["flags"].append(flag)
-    if note not in found["notes"]:
-        found["notes"].append(note)
-
-
-def _remove(path):
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-if __name__ == "__main__":
-    main()
+    found["notes"].append(note)

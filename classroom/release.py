@@ -5,6 +5,7 @@ import shutil
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import nbformat
@@ -14,20 +15,26 @@ from course.paths import BUILD, NOTEBOOKS, ROOT, CourseError
 
 ASSIGNMENTS = NOTEBOOKS / "assignments"
 SOURCE, RELEASE = ASSIGNMENTS / "source", ASSIGNMENTS / "release"
-KIT = ("helpers/*.py", "sources/*.py", "sources/*/*.py", "data/*.*")  # what an assignment may import and read
-ZIP = (  # what students get beside the assignments
-    *("README.md", "Makefile", "pyproject.toml", "environment.yml", "requirements/core.txt", "requirements/gpu.txt"),
-    *("requirements/npm.txt", "requirements/uv.txt", "course/*.py", *KIT, "notebooks/*.ipynb", "notebooks/figures/*"),
+STUDENTS = ASSIGNMENTS / "students"  # the README and the Makefile of what they get
+ZIP = (  # beside these and the assignments
+    *("pyproject.toml", "environment.yml", "LICENSE*", "THIRD_PARTY.md"),
+    *(f"requirements/{name}.txt" for name in ("core", "gpu", "npm", "uv")),
+    *("course/*.py", "helpers/*.py", "sources/*.py", "sources/*/*.py", "data/*.*"),
+    *("notebooks/*.ipynb", "notebooks/figures/*"),
 )
 
 
-def sources():
-    """Return the assignments' sources, with their solutions and hidden tests: {name: path}, in order."""
+def sources() -> dict[str, Path]:
+    """Return the assignments' sources, with their solutions and hidden tests, by name and in order."""
     return {path.stem: path for path in sorted(SOURCE.glob("*/*.ipynb")) if path.stem == path.parent.name}
 
 
-def generated(paths):
-    """Return what nbgrader makes of sources (list of Path): ({name: students' notebook, str}, gradebook, bytes)."""
+def generated(paths: Iterable[Path]) -> tuple[dict[str, str], bytes]:
+    """Return what nbgrader makes of sources: {name: students' notebook} and a gradebook, with the tests.
+
+    Raises:
+        CourseError: nbgrader refuses a source.
+    """
     from nbgrader.converters import GenerateAssignment
     from nbgrader.coursedir import CourseDirectory
     from traitlets.config import Config
@@ -53,11 +60,11 @@ def generated(paths):
         return made, (folder / "gradebook.db").read_bytes()
 
 
-def release(target=None):
-    """Write the students' notebooks beside the folders of their sources, and all that students need into a zip."""
+def release(target: Path | None = None) -> None:
+    """Write the students' notebooks, and all that students need into a zip (build/assignments.zip)."""
     target = target or BUILD / "assignments.zip"
     if not sources():
-        raise CourseError(f"no assignment in {SOURCE}: a source is NAME/NAME.ipynb.")
+        raise CourseError(f"there is no assignment in {SOURCE}: a source is NAME/NAME.ipynb.")
     releases = generated(sources().values())[0]
     for name, text in releases.items():
         (RELEASE / name).mkdir(parents=True, exist_ok=True)
@@ -66,18 +73,16 @@ def release(target=None):
     print(f"{len(releases)} assignments in {target} ({target.stat().st_size / 1e6:.1f} MB), without solutions.")
 
 
-def pack(releases, target):
-    """Write the students' zip: the course without sources and tests, with the released notebooks and SETUP.md."""
-    packed = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in files(ZIP)}
+def pack(releases: Mapping[str, str], target: Path) -> None:
+    """Write the students' zip: the course without the classroom and its sources, with {name: released notebook}."""
+    found = [path for pattern in ZIP for path in sorted(ROOT.glob(pattern)) if path.is_file()]
+    packed = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in found}
+    packed |= {path.name: path.read_bytes() for path in STUDENTS.iterdir()}
     packed |= {f"notebooks/assignments/release/{name}/{name}.ipynb": text.encode() for name, text in releases.items()}
-    packed["SETUP.md"] = (ASSIGNMENTS / "SETUP.md").read_bytes()
+    packed["pyproject.toml"] = packed["pyproject.toml"].replace(b'packages = ["classroom", ', b"packages = [")
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
     with zipfile.ZipFile(part, "w") as file:
         for name, content in sorted(packed.items()):  # ZipInfo without a date: the same content makes the same zip
             file.writestr(zipfile.ZipInfo(f"course/{name}"), content, zipfile.ZIP_DEFLATED)
     part.rename(target)
-
-
-def files(patterns):
-    return [path for pattern in patterns for path in sorted(ROOT.glob(pattern)) if path.is_file()]

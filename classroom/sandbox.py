@@ -1,130 +1,165 @@
-"""One submission's process and folder: what it gets, how it is watched, what is kept of it."""
+"""One submission's kernel: what it can see, what it may use, and how it is watched."""
 
 import json
+import multiprocessing
 import os
 import shutil
+import site
 import subprocess
 import sys
-import threading
 import time
+from pathlib import Path
 
+import psutil
+
+from classroom import one_submission
+from course.paths import ROOT, CourseError
 from sources import cache
 
+CODE = [ROOT / name for name in ("helpers", "sources", "data")]  # what an assignment may import and read
+SYSTEM = (
+    "/usr /bin /sbin /lib /lib64 /nix/store /etc/ld.so.cache /etc/alternatives /etc/fonts /etc/passwd /etc/localtime"
+)
+ALONE = ["--unshare-all", "--cap-drop", "ALL", "--die-with-parent", "--new-session", "--proc", "/proc", "--dev", "/dev"]
+PROCESSES = 300  # what one submission may have at a time
+UNHELD = (
+    "Students' code runs uncontained, with all your rights: it can read and change your files, the solutions and other "
+    "students' work, and use the network. Time, memory and output are limited."
+)
 
-def run(room, job, folder, kept, reference=False):
-    """Grade a job in a process of its own, watched, and return its result (dict).
 
-    folder: a folder that is made for it and removed.  kept: the folder that gets the graded notebook, the gradebook
-    and the feedback page.
+def container(uncontained: bool) -> str | None:
+    """Return the path of bubblewrap, or None where students' code is to run without it, which is said.
+
+    Raises:
+        CourseError: it is needed here, and it is missing or can't work.
     """
-    name = job["assignment"]
-    kept.mkdir(parents=True, exist_ok=True)
-    _fill(room, folder, reference)
-    results = {
-        "gradebook.db": folder / "gradebook.db",
-        "graded.ipynb": folder / "autograded" / "student" / name / f"{name}.ipynb",
-        "feedback.html": folder / "feedback" / "student" / name / f"{name}.html",
+    if uncontained or sys.platform != "linux":
+        print(UNHELD)
+        return None
+    bwrap = shutil.which("bwrap")
+    if not bwrap:
+        raise CourseError(
+            "students' code runs in a container, which needs bubblewrap: `sudo apt install bubblewrap`, or `sudo dnf "
+            "install bubblewrap`. --uncontained grades without it, with all your rights given to students' code."
+        )
+    tried = subprocess.run([bwrap, *ALONE, "--ro-bind", "/", "/", "true"], capture_output=True, text=True)
+    if tried.returncode:
+        raise CourseError(
+            f"bubblewrap can't make a container here ({tried.stderr.strip()}). Some systems and most containers forbid "
+            "it: see docs/teaching.md. --uncontained grades without it, with all your rights given to students' code."
+        )
+    return bwrap
+
+
+def run(room, job: dict, folder: Path, kept: Path, page: Path | None) -> dict:
+    """Grade a job in a process of its own, watched.
+
+    Args:
+        room: the Class that is graded.
+        job: what one_submission.grade takes, but for timeout and command.
+        folder: an empty folder to work in.
+        kept: the folder that gets the graded notebook and its gradebook.
+        page: the file that becomes the feedback page; None for an assignment's own solution, which may prepare what it
+            needs in the cache.
+
+    Returns:
+        The submission's result: flags, notes and, if it could be scored, what one_submission.grade returns.
+    """
+    own, name = folder / "own", job["assignment"]
+    for each in ("work", "home", "tmp", "cache", "run"):
+        (own / each).mkdir(parents=True)
+    fonts, shared = room.out / "matplotlib", cache.root()  # matplotlib's list of fonts takes seconds to make
+    for each in (fonts, shared, kept):
+        each.mkdir(parents=True, exist_ok=True)
+    writable = [own] if page else [own, shared, fonts]
+    if page:
+        shutil.copytree(fonts, own / "fonts")
+        for path in sorted(shared.glob("*/[!.]*")):  # may be read; what a submission computes stays in its own folder
+            (own / "cache" / path.parent.name).mkdir(exist_ok=True)
+            (own / "cache" / path.parent.name / path.name).symlink_to(path)
+        shared, fonts = own / "cache", own / "fonts"
+    values = [f"{name}={value}" for name, value in _environment(room, own, shared, fonts).items()]
+    job |= {
+        "timeout": room.timeout,
+        "command": [*_bubble(room, own, writable), "/usr/bin/env", "-i", *values, sys.executable],
     }
-    if "graded" in job:
-        results["graded.ipynb"].parent.mkdir(parents=True)
-        for file in ("gradebook.db", "graded.ipynb"):
-            shutil.copyfile(kept / file, results[file])
-    job |= {"timeout": room.timeout, "hidden": [str(each.resolve()) for each in (*room.hidden, folder.parent)]}
-    job["writable"] = [str(cache.root().resolve()), str(room.out / "matplotlib")] if reference else []
-    read_end, write_end = os.pipe()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "classroom.one_submission", str(write_end)],
-        cwd=folder,
-        env=_environment(room, folder, reference),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        pass_fds=[write_end],
-        start_new_session=True,
-    )
-    os.close(write_end)
-    text, ended = _watch(process, json.dumps(job).encode(), read_end, room)
-    try:
-        result = json.loads(text) if not ended else {"flags": [ended[0]], "notes": [ended[1]]}
-    except ValueError:
-        result = {
-            "flags": ["grader failed"],
-            "notes": ["The grading process was stopped from within. Read the notebook."],
-        }
-    for file, path in results.items():
-        if "questions" in result and path.is_file() and not path.is_symlink():
-            shutil.copyfile(path, kept / file)
-    shutil.rmtree(folder, ignore_errors=True)
+    graded = folder / "autograded" / "student" / name / f"{name}.ipynb"
+    (folder / "gradebook.db").write_bytes(room.gradebook)
+    if job["graded"]:
+        graded.parent.mkdir(parents=True)
+        shutil.copyfile(kept / "gradebook.db", folder / "gradebook.db")
+        shutil.copyfile(kept / "graded.ipynb", graded)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["classroom.one_submission"])  # nbgrader is imported once, not for each
+    process = context.Process(target=one_submission.work, args=(job, folder))
+    process.start()
+    if ended := _watch(process, room):
+        return {"flags": [ended[0]], "notes": [ended[1]]}
+    if not (folder / "result.json").exists():
+        return {"flags": ["grader failed"], "notes": ["The grading process was stopped. Read the notebook."]}
+    result = json.loads((folder / "result.json").read_text())
+    if "questions" in result:
+        shutil.copyfile(folder / "gradebook.db", kept / "gradebook.db")
+        shutil.copyfile(graded, kept / "graded.ipynb")
+    made = folder / "feedback" / "student" / name / f"{name}.html"
+    if page and made.exists():
+        page.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(made, page)
     return result
 
 
-def _fill(room, folder, reference):
-    """Make a submission's folder: the helpers, the catalogues, the gradebook, links into the cache."""
-    for path, content in room.kit.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(content)
-    for name in ("home", "tmp", "bin", "cache"):
-        (folder / name).mkdir()
-    (folder / "bin" / "sh").symlink_to("/bin/sh")
-    (folder / "gradebook.db").write_bytes(room.gradebook)
-    if reference:
-        return
-    if (room.out / "matplotlib").exists():  # its list of fonts takes seconds to make
-        shutil.copytree(room.out / "matplotlib", folder / "home" / "matplotlib")
-    for path in sorted(cache.root().glob("*/*")):  # may be read; what a submission computes stays in its own folder
-        if not path.name.startswith("."):
-            (folder / "cache" / path.parent.name).mkdir(exist_ok=True)
-            (folder / "cache" / path.parent.name / path.name).symlink_to(path.resolve())
+def _bubble(room, own, writable):
+    """The start of a command line that shows a process the system, the course's code and cache, and its own folder."""
+    if room.bwrap is None:
+        return []
+    python = [sys.prefix, sys.base_prefix, Path(sys.executable).resolve().parent.parent, site.getusersitepackages()]
+    libraries = [path for path in os.environ.get("LD_LIBRARY_PATH", "").split(":") if path.startswith("/")]
+    seen = [Path(each) for each in (*SYSTEM.split(), *python, *libraries, *CODE, cache.root()) if str(each) != "/"]
+    hidden = [each for each in room.hidden if any(each.is_relative_to(path.resolve()) for path in seen)]
+    words = [room.bwrap, *ALONE, "--bind", own / "tmp", "/tmp", "--bind", own / "tmp", "/dev/shm"]
+    words += [word for path in seen for word in ("--ro-bind-try", path, path)]
+    words += [word for path in hidden for word in ("--tmpfs", path)]
+    words += [word for path in writable for word in ("--bind", path, path)]
+    return [*map(str, words), "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", str(own / "work")]
 
 
-def _environment(room, folder, reference):
-    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "COURSE_SOURCE") if name in os.environ}
+def _environment(room, own, cached, fonts):
     threads = str(max(1, (os.cpu_count() or 1) // room.jobs))
-    return kept | {
-        "PATH": str(folder / "bin"),  # `!pip install` is answered with "not found", as it would be on a closed machine
-        "HOME": str(folder / "home"),
-        "TMPDIR": str(folder / "tmp"),
-        "IPYTHONDIR": str(folder / "home" / "ipython"),
-        "JUPYTER_PATH": str(folder / "jupyter"),
-        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
-        "MPLCONFIGDIR": str(room.out / "matplotlib" if reference else folder / "home" / "matplotlib"),
-        "PYTHONPATH": str(folder),
-        "PYTHONDONTWRITEBYTECODE": "1",
+    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "COURSE_SOURCE") if name in os.environ}
+    kept |= dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), threads)
+    kept |= {"HOME": own / "home", "TMPDIR": own / "tmp", "MPLCONFIGDIR": fonts, "COURSE_CACHE": cached}
+    kept |= {
+        "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+        "PYTHONPATH": ROOT,
         "LANG": "C.UTF-8",
-        "COURSE_CACHE": str(cache.root() if reference else folder / "cache"),
-        "COURSE_OFFLINE": "1",
-        "CUDA_VISIBLE_DEVICES": "-1",  # two at a time would not share a GPU fairly
-        "OMP_NUM_THREADS": threads,
-        "TF_NUM_INTRAOP_THREADS": threads,
-        "TF_NUM_INTEROP_THREADS": threads,
     }
+    kept["PYTHONDONTWRITEBYTECODE"] = kept["COURSE_OFFLINE"] = "1"
+    kept["PIP_NO_INDEX"] = "1"  # `!pip install` says at once what is there and what is not
+    return kept | {"CUDA_VISIBLE_DEVICES": "-1"}  # two at a time would not share a GPU fairly
 
 
-def _watch(process, job, read_end, room):
-    """Feed a grading process and read its result (bytes); stop it with all it has started at a limit.
-
-    Returns (result, None) or (b"", (flag, note)).
-    """
-    import psutil
-
-    limit, start, seen, parts, ended = 5 * room.timeout, time.monotonic(), {}, [], None
-    feeder = threading.Thread(target=_feed, args=(process.stdin, job), daemon=True)
-    reader = threading.Thread(target=_drain, args=(read_end, parts), daemon=True)
-    feeder.start()
-    reader.start()
+def _watch(process, room):
+    """Wait for a grading process; stop it with all that it has started at a limit, and return (flag, note) then."""
+    limit, start, seen = 5 * room.timeout, time.monotonic(), {}
     try:
-        while process.poll() is None and not ended:
-            used = _used(process.pid, seen) / 2**20
-            if used > room.memory:
-                ended = ("memory", f"It used more than {room.memory} MB and was stopped. Run it by hand to see where.")
-            elif time.monotonic() - start > limit:
-                ended = (
-                    "time",
-                    f"It ran longer than {limit} s in all and was stopped. Look for a loop without an end.",
-                )
-            elif room.stop.is_set():
-                ended = ("interrupted", "")
+        while process.is_alive():
+            try:
+                first = psutil.Process(process.pid)
+                family = [first, *first.children(recursive=True)]
+            except psutil.NoSuchProcess:
+                continue
+            seen |= {each.pid: each for each in family}  # also what leaves the family later
+            if sum(map(_memory, seen.values())) > room.memory * 2**20:
+                return "memory", f"It used more than {room.memory} MB and was stopped. Run it by hand to see where."
+            if len(family) > PROCESSES:
+                return "processes", f"It started more than {PROCESSES} processes and was stopped. Read it."
+            if time.monotonic() - start > limit:
+                return "time", f"It ran longer than {limit} s in all and was stopped. Look for a loop without an end."
+            if room.stop.is_set():
+                return "interrupted", ""
             time.sleep(0.2)
+        return None
     finally:
         for each in seen.values():  # psutil knows a process by its start, too: none that took an old number is hit
             try:
@@ -132,37 +167,11 @@ def _watch(process, job, read_end, room):
             except psutil.NoSuchProcess:
                 continue
         process.kill()
-        process.wait()
-    reader.join(5)
-    return b"".join(parts), ended
+        process.join()
 
 
-def _used(pid, seen):
-    """Return the memory (bytes) of a process and all it has started, also what has left its family since."""
-    import psutil
-
-    total = 0
+def _memory(process):
     try:
-        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        family = []
-    seen |= {each.pid: each for each in family if each.pid not in seen}
-    for each in list(seen.values()):
-        try:
-            total += each.memory_info().rss if each.is_running() else 0
-        except psutil.Error:
-            continue
-    return total
-
-
-def _feed(stream, content):
-    try:
-        with stream:
-            stream.write(content)
-    except BrokenPipeError:  # it ended before it had read everything; _watch says so
-        pass
-
-
-def _drain(read_end, parts):
-    with os.fdopen(read_end, "rb") as file:
-        parts.append(file.read())
+        return process.memory_info().rss if process.is_running() else 0
+    except psutil.Error:
+        return 0

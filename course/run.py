@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from course import check
 from course.paths import BUILD, NOTEBOOKS, CourseError, lessons
 
 
@@ -21,7 +22,7 @@ def prepare():
 
     start = time.monotonic()
     for name, card in photos.catalogue().items():
-        if "tfds" not in card:
+        if "size" not in card:
             photos.load(name)
     for name in texts.catalogue():
         texts.load(name)
@@ -37,6 +38,7 @@ def run(names=(), parameters=()):
     paths = lessons(names)
     values = {name: _value(text) for name, text in parameters}
     _check_parameters(paths, values)
+    values = check.parameters(values)
     prepare()
     BUILD.mkdir(exist_ok=True)
     rows = [_run_one(path, values) for path in paths]

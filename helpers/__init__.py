@@ -29,6 +29,7 @@ logging.getLogger("tensorflow").addFilter(lambda record: "triggered tf.function 
 def __getattr__(name):
     if name != "HubLayer":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from helpers.hub_layer import HubLayer  # it needs TensorFlow, which takes seconds to import
+    from helpers import hub_layer, modules  # hub_layer needs TensorFlow, which takes seconds to import
 
-    return HubLayer
+    hub_layer.register_names(modules.folder_of, modules.saved_as, modules.check_range)  # it knows no catalogue
+    return hub_layer.HubLayer

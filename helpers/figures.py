@@ -7,271 +7,244 @@ pictures). A photo whose licence does not let us publish it is marked: you see i
 
 import io
 import textwrap
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 from matplotlib import patches
 
-from helpers import photos
+from helpers.photos import PhotoSet
+from sources import photo_files
 
-GREEN, GREY = "#2a7f3f", "#9aa0a6"
+GREEN, GREY, DARK, ACCURACY = "#2a7f3f", "#9aa0a6", "#5f6368", "accuracy, with its 95 % interval"
+Intervals = dict[str, tuple[float, float, float]]  # {name: (value, low, high)}
+plt.rcParams |= {"axes.titlesize": 10, "axes.labelsize": 8, "figure.constrained_layout.use": True}
 
 
-def show(figure, alt, publish=True, save=None):
-    """Display a matplotlib figure as PNG with its alt text (str) and close it.
+def show(figure: plt.Figure, alt: str, photo_set: PhotoSet | None = None, save: str | None = None):
+    """Display a figure as PNG with its alt text, and the credit of the photos in it, and close it.
 
-    publish: whether the picture may stand in a committed notebook.  save: a file name under notebooks/figures, to which
-    `make refresh` writes the picture for use outside the lesson.
+    save: a file name under notebooks/figures, to which `make refresh` writes the picture for use outside the lesson.
     """
+    card = photo_set.card if photo_set else {"show": True}
+    if card.get("credit"):
+        figure.supxlabel(f"Photos: {card['credit']}", fontsize=7, color=DARK)
     picture = io.BytesIO()
     figure.savefig(picture, dpi=100, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
-    marks = {"image/png": {"alt": alt}, "course": {"publish": publish, "save": save}}
+    marks = {"image/png": {"alt": alt}, "course": {"publish": card.get("show", False), "save": save}}
     display({"image/png": picture.getvalue(), "text/plain": alt}, raw=True, metadata=marks)
 
 
-def photo_grid(photo_set, rows=None, captions=None, columns=6):
-    """Show photos of a set: rows are positions (default: the first of each class), captions (list of str) theirs."""
-    if rows is None:
-        rows = np.unique(photo_set.labels, return_index=True)[1]
-    if captions is None:
-        captions = [photo_set.class_names[photo_set.labels[row]] for row in rows]
-    lines = -(-len(rows) // columns)
-    figure, axes = plt.subplots(
-        lines, columns, figsize=(11, 11 / columns * lines + 0.3), squeeze=False, layout="constrained"
-    )
-    for axis in axes.flat:
-        axis.axis("off")
-    for axis, row, caption in zip(axes.flat, rows, captions, strict=False):
-        axis.imshow(photos.read(photo_set.paths[row]))
-        wrapped = (textwrap.fill(line, 120 // columns) for line in caption.splitlines())
-        axis.set_title("\n".join(wrapped), fontsize=9)
-    if credit := photo_set.card.get("credit"):
-        figure.supxlabel(f"Photos: {credit}", fontsize=7, color="#5f6368")
-    said = ", ".join(caption.replace("\n", " ") for caption in captions)
-    alt = f"{len(rows)} photos of {photo_set.card.get('name', 'a folder')}: {said}."
-    show(figure, alt, publish=photo_set.card.get("show", False))
+def _photo(axis, photo_set, row, size=None, **labels):
+    axis.imshow(photo_files.read(photo_set.paths[row], size))
+    axis.axis("off")
+    axis.set(**labels)
 
 
-def top_names(photo_set, row, names, shares, title):
-    """Show one photo beside a model's first names (list of str) and their probabilities (list of float in [0, 1])."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), width_ratios=[1, 1.6], layout="constrained")
-    left.imshow(photos.read(photo_set.paths[row]))
-    left.axis("off")
-    _bars(right, names, shares)
-    right.set_title(title, fontsize=10)
-    figure.supxlabel(f"Photo: {photo_set.card.get('credit', '')}", fontsize=7, color="#5f6368")
-    said = ", ".join(f"{name} {share:.2f}" for name, share in zip(names, shares, strict=True))
-    show(figure, f"A photo, and beside it as bars: {title}: {said}.", publish=photo_set.card.get("show", False))
-
-
-def bars(panels, xlabel="probability", best=1.0):
-    """Show bar charts side by side: panels is {title: (names, values)}; the x axes run from 0 to best."""
-    figure, axes = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 2.4), squeeze=False, layout="constrained")
-    said = []
-    for axis, (title, (names, values)) in zip(axes.flat, panels.items(), strict=True):
-        _bars(axis, names, values, best)
-        axis.set_title(title, fontsize=10)
-        axis.set_xlabel(xlabel, fontsize=8)
-        said.append(f"{title}: " + ", ".join(f"{n} {v:.3g}" for n, v in zip(names, values, strict=True)))
-    show(figure, f"Bar charts of {xlabel}. {'; '.join(said)}.")
-
-
-def _bars(axis, names, values, best=1.0):
+def _bars(axis, names, values, best=1.0, **labels):
     axis.barh(range(len(names)), values, color=GREEN)
     axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=8)
     axis.invert_yaxis()
-    axis.set_xlim(0, best)
+    axis.set(xlim=(0, best), **labels)
     axis.spines[["top", "right"]].set_visible(False)
 
 
-def accuracies(results, commonest=None, title="", xlabel="accuracy, with its 95 % interval"):
-    """Show shares with their intervals: results is {name: (value, low, high)}.
-
-    commonest: what always naming the commonest class would score, a dashed line.
-    """
-    figure, axis = plt.subplots(figsize=(7, 0.8 + 0.36 * len(results)), layout="constrained")
-    said = _intervals(axis, results, commonest)
-    axis.set_xlabel(xlabel, fontsize=8)
-    axis.set_title(title, fontsize=10)
-    show(figure, f"{title or 'Accuracies'} with 95 % intervals: {said}.")
-
-
-def _intervals(axis, results, commonest):
+def _intervals(axis, results, commonest, **labels):
     """Draw values with their intervals; return them as words for the alt text."""
     for place, (value, low, high) in enumerate(results.values()):
         axis.plot([low, high], [place, place], color=GREEN, linewidth=2)
         axis.plot(value, place, "o", color=GREEN)
+    said = "; ".join(f"{name} {value:.3f}, {low:.3f} to {high:.3f}" for name, (value, low, high) in results.items())
     if commonest is not None:
         axis.axvline(commonest, color=GREY, linestyle="--")
-        axis.text(commonest, -0.75, " always the commonest class", color="#5f6368", fontsize=8, va="center")
+        axis.text(commonest, -0.75, " always the commonest class", color=DARK, fontsize=8, va="center")
+        said += f"; always the commonest class {commonest:.3f}"
     axis.set_yticks(range(len(results)), results, fontsize=9)
-    axis.set_ylim(len(results) - 0.5, -0.5 if commonest is None else -1.0)
-    axis.set_xlim(0, 1)
+    axis.set(xlim=(0, 1), ylim=(len(results) - 0.5, -0.5 if commonest is None else -1.0), **labels)
     axis.spines[["top", "right"]].set_visible(False)
-    said = "; ".join(f"{name} {value:.3f}, {low:.3f} to {high:.3f}" for name, (value, low, high) in results.items())
-    return said if commonest is None else f"{said}; always the commonest class {commonest:.3f}"
+    return said
 
 
-def curves(series, x, xlabel, title):
+def _matrix(axis, values, dark, least=-np.inf, vmax=None):
+    """Draw numbers, [rows, columns], in cells as dark as they are large; those below `least` are left out."""
+    for (row, column), value in np.ndenumerate(values):
+        if value >= least:
+            colour, text = "white" if value > dark else "black", f"{value:.2f}".replace("0.", ".")
+            axis.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
+    return axis.imshow(values, cmap="Greens", vmin=0, vmax=vmax)
+
+
+def _spoken(names, values, form=".2f"):
+    return ", ".join(f"{name} {value:{form}}" for name, value in zip(names, values, strict=True))
+
+
+def photo_grid(photo_set: PhotoSet, rows: Sequence | None = None, captions: list | None = None, columns: int = 6):
+    """Show photos of a set: rows are positions (default: the first of each class), captions theirs."""
+    if rows is None:
+        rows = np.unique(photo_set.labels, return_index=True)[1]
+    captions = captions or [photo_set.class_names[photo_set.labels[row]] for row in rows]
+    lines = -(-len(rows) // columns)
+    figure, axes = plt.subplots(lines, columns, figsize=(11, 11 / columns * lines + 0.3), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, row, caption in zip(axes.flat, rows, captions, strict=False):
+        _photo(axis, photo_set, row)
+        axis.set_title("\n".join(textwrap.fill(line, 120 // columns) for line in caption.splitlines()), fontsize=9)
+    said = ", ".join(caption.replace("\n", " ") for caption in captions)
+    show(figure, f"{len(rows)} photos of {photo_set.card.get('name', 'a folder')}: {said}.", photo_set)
+
+
+def top_names(photo_set: PhotoSet, row: int, names: list, probabilities: Sequence, title: str):
+    """Show one photo beside a model's first names and their probabilities."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), width_ratios=[1, 1.6])
+    _photo(left, photo_set, row)
+    _bars(right, names, probabilities, title=title)
+    show(figure, f"A photo, and beside it as bars: {title}: {_spoken(names, probabilities)}.", photo_set)
+
+
+def bars(panels: dict[str, tuple], xlabel: str = "probability", best: float = 1.0):
+    """Show bar charts side by side: panels is {title: (names, values)}; the x axes run from 0 to best."""
+    figure, axes = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 2.4), squeeze=False)
+    for axis, (title, (names, values)) in zip(axes.flat, panels.items(), strict=True):
+        _bars(axis, names, values, best, title=title, xlabel=xlabel)
+    said = "; ".join(f"{title}: {_spoken(*panel, '.3g')}" for title, panel in panels.items())
+    show(figure, f"Bar charts of {xlabel}. {said}.")
+
+
+def accuracies(results: Intervals, commonest: float | None = None, title: str = "", xlabel: str = ACCURACY):
+    """Show values with their intervals; commonest: the accuracy of always naming the most common class, as a line."""
+    figure, axis = plt.subplots(figsize=(7, 0.8 + 0.36 * len(results)))
+    said = _intervals(axis, results, commonest, title=title, xlabel=xlabel)
+    show(figure, f"{title or 'Accuracies'} with 95 % intervals: {said}.")
+
+
+def curves(series: dict[str, tuple], x: Sequence[float], xlabel: str, title: str):
     """Show accuracies against a quantity: series is {name: (means, lows, highs)}, each of len(x) floats."""
-    figure, axis = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
-    said = []
+    (figure, axis), said = plt.subplots(figsize=(6.4, 3.2)), []
     for (name, (means, lows, highs)), colour in zip(series.items(), (GREEN, "#1a5fb4", "#b35900", GREY), strict=False):
         axis.plot(x, means, "o-", color=colour, label=name)
         axis.fill_between(x, lows, highs, color=colour, alpha=0.15)
         said.append(f"{name}: " + ", ".join(f"{mean:.2f} at {place}" for mean, place in zip(means, x, strict=True)))
     axis.set_xticks(x, x)
-    axis.set_ylim(0, 1)
-    axis.set_xlabel(xlabel, fontsize=8)
-    axis.set_ylabel("accuracy", fontsize=8)
-    axis.set_title(title, fontsize=10)
+    axis.set(ylim=(0, 1), xlabel=xlabel, ylabel="accuracy", title=title)
     axis.legend(fontsize=8, loc="lower right", frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
     show(figure, f"{title}, accuracy by {xlabel}. {'; '.join(said)}.")
 
 
-def grid_of_shares(shares, title):
+def grid_of_shares(shares: np.ndarray, title: str):
     """Show a coarse map of a photo, float [rows, columns], with its numbers."""
-    figure, axis = plt.subplots(figsize=(4.2, 3.6), layout="constrained")
-    picture = axis.imshow(shares, cmap="Greens", vmin=0)
-    for (row, column), share in np.ndenumerate(shares):
-        tone = "white" if share > 0.6 * np.max(shares) else "black"
-        axis.text(column, row, f"{share:.2f}".replace("0.", "."), ha="center", va="center", fontsize=7, color=tone)
-    axis.set_xticks([])
-    axis.set_yticks([])
+    figure, axis = plt.subplots(figsize=(4.2, 3.6))
+    figure.colorbar(_matrix(axis, shares, dark=0.6 * np.max(shares)))
+    axis.set(xticks=[], yticks=[])
     axis.set_title(title, fontsize=9)
-    figure.colorbar(picture)
     rows = "; ".join(" ".join(f"{share:.2f}" for share in row) for row in shares)
     show(figure, f"{title}, as a grid from the top row down: {rows}.")
 
 
-def two_ways(photo_set, row, names, shares, results, commonest, save=None):
+def two_ways(
+    photo_set: PhotoSet, row: int, names: list, probabilities: Sequence, results: Intervals, commonest: float, save=None
+):
     """Show the course in one picture: a photo, a complete model's names for it, and heads of our own with intervals."""
-    figure, axes = plt.subplots(1, 3, figsize=(12, 2.8), width_ratios=[1, 1.2, 1.7], layout="constrained")
-    axes[0].imshow(photos.read(photo_set.paths[row]))
-    axes[0].axis("off")
+    figure, axes = plt.subplots(1, 3, figsize=(12, 2.8), width_ratios=[1, 1.2, 1.7])
     kind = photo_set.class_names[photo_set.labels[row]]
-    axes[0].set_title(f"a bean leaf: {kind}", fontsize=10)
-    _bars(axes[1], names, shares)
-    axes[1].set_title("a complete model has 1000 names,\nand none is a disease", fontsize=10)
-    axes[1].set_xlabel("probability", fontsize=8)
-    said = _intervals(axes[2], results, commonest)
-    axes[2].set_title("a frozen backbone under a head of our own:\nten flower species, 210 photos", fontsize=10)
-    axes[2].set_xlabel("accuracy, with its 95 % interval", fontsize=8)
-    figure.supxlabel(f"Photo: {photo_set.card['credit']}", fontsize=7, color="#5f6368")
-    first = ", ".join(f"{name} {share:.2f}" for name, share in zip(names, shares, strict=True))
-    alt = f"A bean leaf ({kind}). The complete model's first names for it: {first}. Own heads on ten species: {said}."
-    show(figure, alt, publish=photo_set.card["show"], save=save)
+    _photo(axes[0], photo_set, row, title=f"a bean leaf: {kind}")
+    none = "a complete model has 1000 names,\nand none is a disease"
+    _bars(axes[1], names, probabilities, title=none, xlabel="probability")
+    heads = "a frozen backbone under a head of our own:\nten flower species, 210 photos"
+    said = _intervals(axes[2], results, commonest, title=heads, xlabel=ACCURACY)
+    first = f"The complete model's first names for it: {_spoken(names, probabilities)}"
+    show(figure, f"A bean leaf ({kind}). {first}. Own heads on ten species: {said}.", photo_set, save)
 
 
-def confusion(matrix, class_names, title="rows: what it is; columns: what the head said"):
-    """Show a confusion matrix, int [k, k], in shares of each row."""
-    shares = matrix / matrix.sum(axis=1, keepdims=True)
-    size = 2 + 0.42 * len(class_names)
-    figure, axis = plt.subplots(figsize=(size + 1, size), layout="constrained")
-    axis.imshow(shares, cmap="Greens", vmin=0, vmax=1)
-    for row, column in np.argwhere(shares >= 0.005):
-        tone = "white" if shares[row, column] > 0.5 else "black"
-        axis.text(
-            column, row, f"{shares[row, column]:.2f}".lstrip("0"), ha="center", va="center", fontsize=7, color=tone
-        )
+def confusion(matrix: np.ndarray, class_names: Sequence, title="rows: what it is; columns: what the head said"):
+    """Show a confusion matrix, int [k, k], each row as proportions."""
+    rates, size = matrix / matrix.sum(axis=1, keepdims=True), 2 + 0.42 * len(class_names)
+    figure, axis = plt.subplots(figsize=(size + 1, size))
+    _matrix(axis, rates, dark=0.5, least=0.005, vmax=1)
     axis.set_xticks(range(len(class_names)), class_names, rotation=60, ha="right", fontsize=8)
     axis.set_yticks(range(len(class_names)), class_names, fontsize=8)
     axis.set_title(title, fontsize=9)
-    recalls = ", ".join(f"{name} {shares[k, k]:.2f}" for k, name in enumerate(class_names))
-    show(figure, f"Confusion matrix. Share named right: {recalls}.")
+    show(figure, f"Confusion matrix. Share named right: {_spoken(class_names, np.diag(rates))}.")
 
 
-def heat_map(photo_set, row, heat, title):
+def heat_map(photo_set: PhotoSet, row: int, heat: np.ndarray, title: str):
     """Show a photo beside a map of non-negative numbers over it, [h, w]."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.2), layout="constrained")
-    left.imshow(photos.read(photo_set.paths[row], size=len(heat)))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.2))
+    _photo(left, photo_set, row, len(heat))
     right.imshow(heat, cmap="magma", vmax=np.percentile(heat, 99))
+    right.axis("off")
     right.set_title(title, fontsize=9)
-    for axis in (left, right):
-        axis.axis("off")
-    figure.supxlabel(f"Photo: {photo_set.card['credit']}", fontsize=7, color="#5f6368")
-    kind, share = photo_set.class_names[photo_set.labels[row]], (heat > 0).mean()
-    alt = f"A photo of {kind}, and a heat map of the {title}: {share:.0%} above 0."
-    show(figure, alt, publish=photo_set.card["show"])
+    kind, above = photo_set.class_names[photo_set.labels[row]], (heat > 0).mean()
+    show(figure, f"A photo of {kind}, and a heat map of the {title}: {above:.0%} above 0.", photo_set)
 
 
-def similarity(pairs, groups, title):
-    """Show the similarity of every pair, [n, n], with one name (str) per row; equal names stand together."""
-    figure, axis = plt.subplots(figsize=(5.4, 4.6), layout="constrained")
+def similarity(pairs: np.ndarray, groups: Sequence[str], title: str):
+    """Show the similarity of every pair, [n, n], with one name per row; equal names are neighbours."""
+    figure, axis = plt.subplots(figsize=(5.4, 4.6))
     picture = axis.imshow(pairs, cmap="Greens", vmin=0, vmax=1)
     names, starts, counts = np.unique(groups, return_index=True, return_counts=True)
-    for start in starts[1:] if len(starts) > 1 else []:
-        axis.axhline(start - 0.5, color=GREY, linewidth=0.5)
-        axis.axvline(start - 0.5, color=GREY, linewidth=0.5)
-    middles = starts + (counts - 1) / 2
-    axis.set_xticks(middles, names, fontsize=8)
-    axis.set_yticks(middles, names, fontsize=8)
-    axis.set_title(title, fontsize=10)
+    for line in starts[1:] - 0.5:
+        axis.axhline(line, color=GREY, linewidth=0.5)
+        axis.axvline(line, color=GREY, linewidth=0.5)
+    for ticks in (axis.set_xticks, axis.set_yticks):
+        ticks(starts + (counts - 1) / 2, names, fontsize=8)
+    axis.set_title(title)
     figure.colorbar(picture, label="cosine similarity")
-    same = np.equal.outer(groups, groups) & ~np.eye(len(groups), dtype=bool)
-    within, between = pairs[same].mean(), pairs[np.not_equal.outer(groups, groups)].mean()
+    same = np.equal.outer(groups, groups)
+    within, between = pairs[same & ~np.eye(len(groups), dtype=bool)].mean(), pairs[~same].mean()
     means = f"Mean within a group {within:.2f}, between groups {between:.2f}."
     show(figure, f"Similarity of pairs, {title}: {', '.join(names)}. {means}")
 
 
-def against_cost(panels, costs, xlabel, ylabel="share told right, with its 95 % interval"):
-    """Show shares with their intervals against what they cost, side by side.
-
-    panels: {title: {name: (value, low, high)}}.  costs: {name: positive number}, on a logarithmic axis.
-    """
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(1.5 + 4.6 * len(panels), 3.8), sharey=True, squeeze=False, layout="constrained"
-    )
-    names, said = sorted({name for rows in panels.values() for name in rows}, key=lambda name: costs[name]), []
+def against_cost(panels: dict[str, Intervals], costs: dict[str, float], xlabel: str):
+    """Show values with their intervals against positive costs, on a logarithmic axis, side by side: {title: panel}."""
+    figure, axes = plt.subplots(1, len(panels), figsize=(1.5 + 4.6 * len(panels), 3.8), sharey=True, squeeze=False)
+    names, said = sorted({name for rows in panels.values() for name in rows}, key=costs.get), []
     tones = dict(zip(names, plt.get_cmap("tab10").colors * len(names), strict=False))
     for axis, (title, rows) in zip(axes.flat, panels.items(), strict=True):
-        for name in (name for name in names if name in rows):
+        there = [name for name in names if name in rows]
+        for name in there:
             value, low, high = rows[name]
             axis.plot([costs[name]] * 2, [low, high], color=tones[name], linewidth=2)
             axis.plot(costs[name], value, "o", color=tones[name], label=name)
-        axis.set_xscale("log")
-        axis.set_xlabel(xlabel, fontsize=8)
-        axis.set_title(title, fontsize=10)
+        axis.set(xscale="log", xlabel=xlabel, title=title)
         axis.spines[["top", "right"]].set_visible(False)
-        said.append(f"{title}: " + ", ".join(f"{name} {rows[name][0]:.3f}" for name in names if name in rows))
-    axes.flat[0].set_ylabel(ylabel, fontsize=8)
+        said.append(f"{title}: {_spoken(there, [rows[name][0] for name in there], '.3f')}")
+    axes.flat[0].set_ylabel("share told right, with its 95 % interval")
     figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside right center", fontsize=8)
-    paid = ", ".join(f"{name} {costs[name]:.3g}" for name in names)
+    paid = _spoken(names, [costs[name] for name in names], ".3g")
     show(figure, f"Shares with intervals against cost. {'. '.join(said)}. {xlabel}: {paid}.")
 
 
-def decisions(branches, title, save=None):
+def decisions(branches: dict[str, list[tuple[str, str, str]]], title: str, save: str | None = None):
     """Show what to take when: branches is {what you have: [(question, what to take, why), ...]}, asked from the top."""
-    rows = sum(map(len, branches.values()))
-    figure, axis = plt.subplots(figsize=(11, 0.95 * rows + 0.5 * len(branches)), layout="constrained")
+    figure, axis = plt.subplots(figsize=(11, 0.95 * sum(map(len, branches.values())) + 0.5 * len(branches)))
     place, said = 0.0, []
     for branch, steps in branches.items():
         axis.text(0, place - 0.55, branch, fontsize=13, fontweight="bold", va="center")
-        for number, (question, take, why) in enumerate(steps):
+        for question, take, why in steps:
             for x, width, colour in ((0.05, 3.9, GREY), (5.0, 4.9, GREEN)):
                 box = {"boxstyle": "round,pad=0,rounding_size=0.1", "facecolor": "white", "edgecolor": colour}
                 axis.add_patch(patches.FancyBboxPatch((x, place - 0.36), width, 0.72, linewidth=1.8, **box))
             axis.text(2.0, place, textwrap.fill(question, 38), fontsize=12, ha="center", va="center")
             axis.text(5.15, place - 0.22, take, fontsize=12, fontweight="bold", va="center")
             axis.text(5.15, place + 0.1, textwrap.fill(why, 64), fontsize=10, va="center", linespacing=1.2)
-            _arrow(axis, (4.0, place), (4.98, place), "yes")
-            if number + 1 < len(steps):
-                _arrow(axis, (2.0, place + 0.36), (2.0, place + 0.64), "no")
+            _arrow(axis, (4.0, place), (4.98, place), "yes", (4.59, place - 0.13))
+            if (question, take, why) != steps[-1]:
+                _arrow(axis, (2.0, place + 0.36), (2.0, place + 0.64), "no", (2.1, place + 0.5))
             said.append(f"{branch}: {question} Yes: {take} ({why})")
             place += 1
         place += 0.4
-    axis.set_xlim(0, 9.95)
-    axis.set_ylim(place - 0.9, -0.75)
+    axis.set(xlim=(0, 9.95), ylim=(place - 0.9, -0.75))
     axis.axis("off")
     axis.set_title(title, fontsize=14)
     show(figure, f"{title}. A no leads to the next question. {'; '.join(said)}.", save=save)
 
 
-def _arrow(axis, start, end, word):
-    shape = {"arrowstyle": "-|>", "color": "#5f6368", "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
+def _arrow(axis, start, end, word, where):
+    shape = {"arrowstyle": "-|>", "color": DARK, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
     axis.annotate("", end, start, arrowprops=shape)
-    middle = np.mean([start, end], axis=0)
-    axis.text(middle[0] + 0.1, middle[1] - (0.13 if start[1] == end[1] else 0), word, fontsize=11, va="center")
+    axis.text(*where, word, fontsize=11, va="center")

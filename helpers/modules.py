@@ -7,14 +7,15 @@ pinned package; COURSE_SOURCE=official asks TensorFlow Hub for the handle and Ke
 import hashlib
 import json
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
 
-from sources import cache, catalogues
+from sources import cache, catalogues, engines
 from sources.catalogues import source
 
-RECIPE = 2  # raise it when what sources.recipes builds changes: every module is then built anew
+RECIPE = 3  # raise it when what sources.recipes builds changes: every module is then built anew
 
 
 def catalogue():
@@ -56,6 +57,8 @@ def resolve(url):
     os.environ.setdefault("TFHUB_CACHE_DIR", str(cache.root() / "tfhub"))
     names = [name for name, found in catalogue().items() if found["handle"] == url] or catalogue()
     cure = f"Without a download: COURSE_SOURCE=packaged and HubLayer(name), where name is {' or '.join(names)}."
+    if waiting := cache.hub_lock(_kept(url)):  # TensorFlow Hub waits for it in silence, ten minutes and more
+        warnings.warn(waiting, stacklevel=2)
     try:
         folder = tensorflow_hub.resolve(url)
     except (OSError, EOFError, ValueError, tf.errors.OpError) as error:  # HTTPError and URLError are OSErrors
@@ -70,11 +73,54 @@ def is_ready(name):
     """Return whether a module is prepared (bool)."""
     handle = entry(name)["handle"]
     if source() == "official" and handle:
-        kept = Path(
-            os.environ.get("TFHUB_CACHE_DIR", cache.root() / "tfhub"), hashlib.sha1(handle.encode()).hexdigest()
-        )
-        return (kept / "saved_model.pb").exists()
+        return (_kept(handle) / "saved_model.pb").exists()
     return (cache.root() / "modules" / f"{name}-{fingerprint(name)}").exists()
+
+
+def _kept(url):
+    """Return the folder (Path) in which TensorFlow Hub keeps a module."""
+    return Path(os.environ.get("TFHUB_CACHE_DIR", cache.root() / "tfhub"), hashlib.sha1(url.encode()).hexdigest())
+
+
+# What HubLayer is told of the course's names: see hub_layer.register_names.
+
+
+def folder_of(handle):
+    """Return the folder (str) behind a handle that the course vouches for; None for the reader's own folder.
+
+    handle: a catalogue name, a folder in the cache, cache:FOLDER, or a URL.
+    Raises ValueError, with the names there are, for what is no module; for a URL, RuntimeError as `resolve` does.
+    """
+    if handle in catalogue():
+        return path(handle)
+    if "://" in handle:
+        return resolve(handle)
+    inside = _in_cache(handle)
+    folder = cache.root() / inside if inside else Path(handle)
+    if any((folder / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
+        return str(folder) if inside else None
+    names = ", ".join(catalogue())
+    raise ValueError(f"{handle!r} is no module: no name in the catalogue ({names}), SavedModel folder or URL.")
+
+
+def saved_as(handle):
+    """Return a handle as a saved model keeps it: a folder in the cache is cache:FOLDER, so that the cache can move."""
+    inside = None if handle in catalogue() or "://" in handle else _in_cache(handle)
+    return f"cache:{inside}" if inside else handle
+
+
+def _in_cache(handle):
+    """Return the path within the cache (str) of a folder there or of cache:FOLDER, None for what is elsewhere."""
+    root = os.path.abspath(cache.root())
+    # cache:../elsewhere leads out of the cache, unless abspath takes out every ..
+    folder = os.path.abspath(os.path.join(root, handle.removeprefix("cache:")) if handle[:6] == "cache:" else handle)
+    return os.path.relpath(folder, root) if folder.startswith(root + os.sep) else None
+
+
+def check_range(handle, photos):
+    """Warn of photos in 0..255 where a module of the catalogue takes [0, 1]."""
+    if catalogue().get(handle, {}).get("input_size") and np.max(photos) > 2:
+        warnings.warn(f"{handle} takes photos in [0, 1]; these go beyond: divide by 255.", stacklevel=4)
 
 
 def identified(name_or_folder):
@@ -118,6 +164,8 @@ def _build(name, folder):
         saved_model.save_backbone(folder, **parts)
     else:
         saved_model.save(folder, spec=spec, **parts)
+    if size := entry(name)["input_size"]:
+        engines.converted(name, str(folder), f"{name}-{fingerprint(name)}", size)  # too slow to be left to a lesson
 
 
 def official_model(architecture, weights="imagenet", include_top=True, pooling=None, input_shape=None):

@@ -1,14 +1,18 @@
 """Labelled photo sets: load one by name or from a folder."""
 
+import collections
 import dataclasses
 import re
+import textwrap
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from sources import cache, catalogues, photo_files, photo_folders, tfds
-from sources.photo_files import PhotoError, some
+from sources.photo_files import PhotoError, read, some  # noqa: F401  lessons read a photo by photos.read
+from sources.recipes import large_sets
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -16,7 +20,7 @@ class PhotoSet:
     """A labelled photo set of n photos.
 
     paths: tuple of n Path.  labels: int32 [n].  class_names: tuple of str, in label order.
-    groups: str array [n], or None; photos of one group never stand on both sides of a split.
+    groups: str array [n], or None; photos of one group are never on both sides of a split.
     texts: object array [n] of str, or None.  table: DataFrame of n rows, or None.
     card: dict, the set's catalogue entry (licence, show, credit ...), with its name.
     """
@@ -29,11 +33,11 @@ class PhotoSet:
     table: object = None
     card: dict = dataclasses.field(default_factory=dict)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.paths)
 
-    def take(self, rows):
-        """Return the set (PhotoSet) of some of its photos: rows is a list of positions or a boolean mask [n]."""
+    def take(self, rows: Sequence[int] | np.ndarray) -> "PhotoSet":
+        """Return the set of some of its photos: rows is a list of positions or a boolean mask [n]."""
         rows = np.arange(len(self))[np.asarray(rows) if len(rows) else slice(0)]
         return dataclasses.replace(
             self,
@@ -45,23 +49,25 @@ class PhotoSet:
         )
 
 
-def catalogue():
+def catalogue() -> dict[str, dict]:
     """Return data/photos.toml as {name: dict}; the fields are explained at its top."""
     return catalogues.entries("photos")
 
 
-def load(name_or_folder, target=None):
-    """Return a photo set (PhotoSet), prepared on first use. Reads names and headers, decodes nothing.
+def load(name_or_folder: str | Path, target: str | None = None) -> PhotoSet:
+    """Return a photo set, prepared on first use. Reads names and headers, decodes nothing.
 
-    name_or_folder: a name in data/photos.toml, or a folder with one folder of photos per class and, if photos belong
-    together (several of one leaf), a groups.csv with the columns file and group.
-    target: what the labels say, for a set that has several: leaves has health (default), condition and crop.
-    A folder may hold a table.csv too, with a column file and one row per photo: a column text becomes PhotoSet.texts
-    and all other columns, numbers in every row, PhotoSet.table; both in the order of the photos.
-    tf_flowers, plant_village, beans and cassava come from TensorFlow Datasets, under COURSE_SOURCE=official alone.
-    Raises PhotoError for an unknown name, a set that can't be had, a folder that is none, an empty or a single class, a
-    file that is no photo, one photo in two classes, a groups.csv or table.csv that does not fit: a photo without a row,
-    a row without a photo, an empty text, a cell that is no number. A photo that stands twice in one class is left out.
+    Args:
+        name_or_folder: a name in data/photos.toml, or a folder with one folder of photos per class. Beside these may be
+            a groups.csv (columns file and group) where photos belong together, several of one leaf for instance, and a
+            table.csv (a column file, one row per photo): its column text becomes PhotoSet.texts, and all others,
+            numbers in every row, PhotoSet.table. tf_flowers, plant_village, beans and cassava come from TensorFlow
+            Datasets, under COURSE_SOURCE=official alone.
+        target: what the labels say, for a set that has several: leaves has health (default), condition and crop.
+
+    Raises:
+        PhotoError: the name is unknown, the set can't be had, or the folder has faults: all of them are named. What is
+            left out of a folder, such as a second copy of a photo, is named in a warning.
     """
     name = str(name_or_folder)
     if name not in catalogue() or isinstance(name_or_folder, Path):
@@ -75,6 +81,8 @@ def load(name_or_folder, target=None):
     _check_target(target, card.get("targets", [card["target"]]))
     if "tfds" in card:
         folder = tfds.folder(card)
+    elif "recipe" in card:
+        folder = large_sets.folder(card)
     else:
         folder = _packaged(card)
     if "table" in card:
@@ -100,7 +108,7 @@ def _check_target(target, targets):
 
 
 def _from_table(folder, card, column):
-    """A set whose photos lie in one folder and whose labels, groups and notes stand in a table."""
+    """A set whose photos lie in one folder and whose labels, groups and notes are in a table."""
     import pandas
 
     from sources.recipes import photo_sets
@@ -117,13 +125,17 @@ def _from_table(folder, card, column):
     )
 
 
-def pixels(photo_set, size):
-    """Decode a whole set into memory: uint8 [n, size, size, 3]. A thousand photos of 128 pixels take 49 MB."""
+def pixels(photo_set: PhotoSet, size: int) -> np.ndarray:
+    """Decode a whole set into memory: uint8 [n, size, size, 3]. A thousand photos of 128 pixels take 49 MB.
+
+    Raises:
+        PhotoError: some photos can't be decoded; they are counted, the first five named.
+    """
     return photo_files.read_all(photo_set.paths, size)
 
 
-def subsample(photo_set, per_class, seed=0):
-    """Return the set (PhotoSet) with per_class photos of each class at most, drawn by seed; None: as it is.
+def subsample(photo_set: PhotoSet, per_class: int | None, seed: int = 0) -> PhotoSet:
+    """Return the set with per_class photos of each class at most, drawn by seed; None: as it is.
 
     Where there are groups, whole groups are drawn, and a class stops before the one that would go over.
     """
@@ -143,12 +155,12 @@ def subsample(photo_set, per_class, seed=0):
     return photo_set.take(sorted(keep))
 
 
-def faults(photo_set):
+def faults(photo_set: PhotoSet) -> dict[int, str]:
     """Return {row: what is wrong} for the photos that can't be decoded; decodes the whole set."""
     return photo_files.faults(photo_set.paths)
 
 
-def readable(photo_set):
+def readable(photo_set: PhotoSet) -> PhotoSet:
     """Return the set without photos that can't be decoded, and warn of each; PhotoError where a class is left empty."""
     broken = faults(photo_set)
     if not broken:
@@ -158,3 +170,36 @@ def readable(photo_set):
     if len(set(left.labels)) < len(photo_set.class_names):
         raise PhotoError("a class is left without a readable photo; replace the files named above.")
     return left
+
+
+def report(folder: str | Path) -> list[str]:
+    """Print one screen about a folder of photos: its classes, what was left out of it and why, and what to do.
+
+    Every photo is decoded. Nothing is raised for what is wrong with the folder.
+
+    Returns:
+        what has to be cured before the folder is a photo set; empty where it is one.
+    """
+    folder = Path(folder).expanduser()
+    try:
+        found, _ = photo_folders.survey(folder)
+    except PhotoError as error:
+        print(textwrap.fill(str(error), 100))
+        return [str(error)]
+    broken, single = photo_files.examine(found.paths)
+    faults = found.faults + ([str(photo_files.undecodable(broken, len(found.paths)))] if broken else [])
+    notes = found.notes + ([f"nearly of one colour: {some(single.values())}."] if single else [])
+    print(f"{photo_files.shown(folder)}: {len(found.paths)} photos in {len(found.class_names)} classes")
+    counts = collections.Counter(found.labels)
+    for label, name in enumerate(found.class_names[:20]):
+        print(f"  {counts[label]:6}  {name[:80]}")
+    if len(found.class_names) > 20:
+        print(f"          and {len(found.class_names) - 20} more classes")
+    if found.sizes:
+        low, middle, high = np.percentile([min(size) for size in found.sizes], [0, 50, 100]).astype(int)
+        print(f"The shorter side has {low} to {high} pixels, in the middle {middle}.")
+    for title, sentences in (("To cure first", faults), ("Of note", notes)):
+        for sentence in sentences:
+            print(textwrap.fill(f"{title}: {sentence}", 100, subsequent_indent="    "))
+    print("It is not a photo set yet." if faults else "It can be used as a photo set.")
+    return faults

@@ -11,32 +11,32 @@ METRICS = "application/vnd.plants.metrics+json"
 _reported = {}  # the metrics that this process has displayed, by lesson
 
 
-def show_metrics(lesson, photo_set, module, label, **metrics):
+def show_metrics(lesson: str, photo_set: str, module: str, label: str, **metrics: tuple) -> None:
     """Display a lesson's metrics for machines and for people.
 
     label: what the main metric is, in a few words.  metrics: name=(value, low, high, n), one of them named main; low
     and high are None where there is no interval.
     """
-    from IPython.display import display
-
     named = {name: dict(zip(("value", "low", "high", "n"), row, strict=True)) for name, row in metrics.items()}
     payload = {"lesson": lesson, "source": source(), "photo_set": photo_set, "module": module, "label": label}
-    payload["metrics"] = named
-    _reported[lesson] = payload
-    display({METRICS: payload, "text/plain": f"main metric: {describe(payload)}"}, raw=True)
+    _reported[lesson] = payload | {"metrics": named}
+    _display({METRICS: _reported[lesson], "text/plain": f"main metric: {describe(_reported[lesson])}"})
 
 
-def metrics_of(notebook):
-    """Return the metrics (dict) that a run lesson displays, {} where it has none; notebook is its JSON as a dict."""
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
-            if METRICS in output.get("data", {}):
-                return output["data"][METRICS]
-    return {}
+def _display(data, **options):
+    from IPython.display import display  # the command line uses this module, too, and does without
+
+    display(data, raw=True, **options)
 
 
-def describe(metrics):
-    """Return a lesson's main metric in a few words (str)."""
+def metrics_of(notebook: dict) -> dict:
+    """Return the metrics that a run lesson, read as JSON, displays; {} where it has none."""
+    outputs = [output.get("data", {}) for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    return next((data[METRICS] for data in outputs if METRICS in data), {})
+
+
+def describe(metrics: dict) -> str:
+    """Return a lesson's main metric in a few words."""
     if "main" not in metrics.get("metrics", {}):
         return "none"
     main = metrics["metrics"]["main"]
@@ -44,41 +44,35 @@ def describe(metrics):
     return f"{main['value']:.3f}{between} {metrics.get('label', '')}, n = {main['n']}"
 
 
-def show_claims():
+def show_claims() -> None:
     """Display the article's claims as a table: claim, the lesson that tests it, verdict, figure."""
-    from IPython.display import display
-
-    display({"text/markdown": claims(), "text/plain": claims()}, raw=True, metadata={"course": {"claims": True}})
+    _display({"text/markdown": claims(), "text/plain": claims()}, metadata={"course": {"claims": True}})
 
 
-def claims():
-    """Return the table of the article's claims (str, Markdown).
+def claims() -> str:
+    """Return the table of the article's claims (Markdown).
 
     Figures come from the metrics of the lesson that runs, for other lessons from their committed outputs.
     """
     lines = ["| the article says | tested in | verdict | figure |", "|---|---|---|---|"]
     for row in tomllib.loads((DATA / "claims.toml").read_text()).values():
-        lesson = NOTEBOOKS / f"{row['lesson']}.ipynb"
-        payload = _reported.get(lesson.stem)
-        if payload is None and lesson.exists():
-            payload = metrics_of(json.loads(lesson.read_text()))
-        verdict, figure = "not tested yet", ""
-        if payload:
-            numbers = {name: types.SimpleNamespace(**found) for name, found in payload["metrics"].items()}
-            verdict, figure = row["verdict"], row["figure"].format(**numbers)
-        lines.append(f"| {row['claim']} | {lesson.stem[:2]} | {verdict} | {figure} |")
+        committed = NOTEBOOKS / f"{row['lesson']}.ipynb"
+        payload = _reported.get(row["lesson"]) or (committed.exists() and metrics_of(json.loads(committed.read_text())))
+        numbers = {
+            name: types.SimpleNamespace(**found) for name, found in (payload or {"metrics": {}})["metrics"].items()
+        }
+        verdict, figure = (row["verdict"], row["figure"].format(**numbers)) if payload else ("not tested yet", "")
+        lines.append(f"| {row['claim']} | {row['lesson'][:2]} | {verdict} | {figure} |")
     return "\n".join(lines) + "\n"
 
 
-def show_runs():
+def show_runs() -> None:
     """Display data/runs.json, the measured runs of lesson 05 on other photo sets, as a table."""
-    from IPython.display import display
-
-    display({"text/markdown": runs(), "text/plain": runs()}, raw=True)
+    _display({"text/markdown": runs(), "text/plain": runs()})
 
 
-def runs():
-    """Return the table of measured runs (str, Markdown); bench/runs.py measures them."""
+def runs() -> str:
+    """Return the table of measured runs (Markdown); bench/runs.py measures them."""
     lines = [
         "| set | photos | held out | module | accuracy | at random | background only | one split: frozen, tuned | s |",
         "|---|---|---|---|---|---|---|---|---|",

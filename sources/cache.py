@@ -1,28 +1,40 @@
-"""Where prepared things live, and how they get there whole or not at all."""
+"""Where prepared things are kept, how they get there whole or not at all, and whether they still are."""
 
+import contextlib
+import datetime
 import errno
 import hashlib
+import json
 import os
 import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 ROOT = Path(__file__).resolve().parent.parent
 built = []  # what this process has prepared; a second run leaves it empty
 
 
-def root():
-    """The cache folder (Path): $COURSE_CACHE, which a class may share, or data/cache of this course."""
+def root() -> Path:
+    """Return the cache folder: $COURSE_CACHE, which a class may share, or data/cache of this course."""
     return Path(os.environ.get("COURSE_CACHE") or ROOT / "data" / "cache").expanduser().absolute()
 
 
-def prepared(name, build):
-    """Return the folder root()/name (Path), built on first use.
+def prepared(name: str, build: Callable[[Path], object]) -> Path:
+    """Return the folder root()/name, built on first use.
 
-    build: function of one Path, an empty folder that it fills. The folder takes its final name only once build has
-    returned: an error or an interrupt leaves nothing behind that looks finished. One process builds, others wait.
-    Raises OSError with a cure where the cache can't be written.
+    The folder takes its final name only once build has returned: an error or an interrupt leaves nothing behind that
+    looks finished. One process builds, the others say for whom they wait. What was written is recorded for `verify`.
+
+    Args:
+        name: its path below root().
+        build: fills the empty folder that it is given.
+
+    Raises:
+        PermissionError: the cache can't be written; the message has the cure.
     """
     target = root() / name
     if target.exists():
@@ -30,12 +42,15 @@ def prepared(name, build):
     part = target.with_name(f".{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(f".{target.name}.lock")):
+        with _locked(target.with_name(f".{target.name}.lock"), name):
             if not target.exists():
                 shutil.rmtree(part, ignore_errors=True)  # what a killed process left
                 part.mkdir()
                 try:
                     build(part)
+                    written = {path.relative_to(part).as_posix(): _described(path) for path in _files(part)}
+                    _manifest(target).parent.mkdir(parents=True, exist_ok=True)
+                    _manifest(target).write_text(json.dumps(written), encoding="utf-8")
                     part.rename(target)
                 finally:
                     shutil.rmtree(part, ignore_errors=True)
@@ -50,7 +65,83 @@ def prepared(name, build):
     return target
 
 
-def content_hash(path):
-    """Return a file's content as a short hash (bytes)."""
+def verify() -> list[str]:
+    """Compare every file of the cache with what was written; return what is wrong, each with its cure."""
+    faults = []
+    for manifest in sorted((root() / "written").rglob("*.json")):
+        folder = root() / manifest.relative_to(root() / "written").with_suffix("")
+        if not folder.exists():  # somebody deleted it, which is allowed: it is built again
+            continue
+        try:
+            written = json.loads(manifest.read_text(encoding="utf-8"))
+            wrong = [name for name, told in written.items() if not _is_as(folder / name, told)]
+        except (ValueError, AttributeError, TypeError):
+            wrong = [str(manifest)]
+        if wrong:
+            more = f" and {len(wrong) - 1} more files" if len(wrong) > 1 else ""
+            faults.append(f"{folder} is damaged ({wrong[0]}{more}). Delete it and run again.")
+    return faults
+
+
+def waits(what: str, holder: str, lock: Path) -> str:
+    """Return the sentence for a person whose process waits for a lock."""
+    return f"{what}: waiting for {holder}. If that process is gone, delete {lock} and run again."
+
+
+def hub_lock(folder: Path) -> str | None:
+    """Return who is downloading a module of TensorFlow Hub into folder, and which file to delete if that process is
+    gone; None where nobody is.
+    """
+    lock = Path(f"{folder}.lock")
+    try:
+        host, process, _ = lock.read_text().rsplit(".", 2)
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        host, process = "an unknown machine", "unknown"
+    since = datetime.datetime.fromtimestamp(lock.stat().st_mtime).isoformat(" ", "minutes")
+    return waits(folder.name, f"process {process} on {host}, since {since}", lock)
+
+
+def content_hash(path: Path) -> bytes:
+    """Return a short hash of a file's content."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "blake2b").digest()[:16]
+
+
+@contextlib.contextmanager
+def _locked(path: Path, name: str) -> Iterator[None]:
+    """Hold a lock; beside it, for those who wait, is who holds it (the lock itself is emptied by each who asks)."""
+    lock, holder = FileLock(path), path.with_suffix(".holder.lock")
+    try:
+        lock.acquire(timeout=1)
+    except Timeout:
+        told = holder.read_text() if holder.exists() else "another process"
+        print(waits(name, told, path), file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        now = datetime.datetime.now().isoformat(" ", "minutes")
+        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}, since {now}")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _manifest(target):
+    return root() / "written" / f"{target.relative_to(root())}.json"
+
+
+def _files(folder):
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _described(path):
+    return [path.stat().st_size, content_hash(path).hex()]
+
+
+def _is_as(path, told):
+    try:
+        return _described(path) == told
+    except OSError:
+        return False

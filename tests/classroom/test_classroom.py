@@ -1,178 +1,52 @@
-"""The teacher's commands: who handed in what, going on after an interrupt, and what is said where it can't go on."""
+"""The teacher's commands: going on after an interrupt, what stays, and what is said where they can't go on."""
 
 import csv
+import importlib.util
+import json
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import nbformat
 import pytest
 from sample_assignment import RIGHT, answered, sample
 
-from classroom import sandbox, submissions
+from classroom import __main__ as command
+from classroom import grade as grading
+from classroom import release as releasing
+from classroom import sandbox
+from course.paths import ROOT, CourseError
 
 v4 = nbformat.v4
-EMPTY = nbformat.writes(v4.new_notebook())
-
-
-@pytest.fixture(scope="module")
-def release(tmp_path_factory):
-    """Return what nbgrader makes of the sample: (students' notebook, gradebook)."""
-    source = tmp_path_factory.mktemp("sample") / "sample.ipynb"
-    nbformat.write(sample(), source)
-    releases, gradebook = classroom.generated([source])
-    return releases["sample"], gradebook
-
-
-@pytest.fixture
-def handed_in(tmp_path, release):
-    """Give a function that writes files, {path: notebook as str, or None for the solved sample}, and its folder."""
-    folder = tmp_path / "handed in"
-    folder.mkdir()
-
-    def write(files):
-        for name, text in files.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(nbformat.writes(answered(release[0])) if text is None else text)
-        return folder
-
-    return write
+FULL = {"double-test": {"score": 3.0, "max": 3.0, "manual": 0.0}, "why": {"score": 0.0, "max": 2.0, "manual": 2.0}}
 
 
 @pytest.fixture
 def room(tmp_path, monkeypatch, release):
-    """Put the sample in the place of the course's assignments, and a fake in the place of grading; return its log."""
-    source = tmp_path / "assignments" / "sample" / "sample.ipynb"
-    source.parent.mkdir(parents=True)
-    nbformat.write(sample(), source)
-    monkeypatch.setattr(classroom, "ASSIGNMENTS", tmp_path / "assignments")
-    monkeypatch.setattr(classroom, "generated", lambda paths: ({"sample": release[0]}, release[1]))
+    """Put the sample in the place of the course's assignments, and a fake in the place of a kernel; return its log."""
+    for name in ("sample", "other"):
+        source = tmp_path / "assignments" / name / f"{name}.ipynb"
+        source.parent.mkdir(parents=True)
+        nbformat.write(sample(), source)
+    monkeypatch.setattr(releasing, "SOURCE", tmp_path / "assignments")
+    monkeypatch.setattr(
+        releasing, "generated", lambda paths: (dict.fromkeys(["sample", "other"], release[0]), release[1])
+    )
+    monkeypatch.setattr(sandbox, "container", lambda uncontained: None)
     log = []
 
-    def run(room, job, folder, kept, reference=False):
+    def run(room, job, folder, kept, page):
         kept.mkdir(parents=True, exist_ok=True)
-        log.append("reference" if reference else kept.parent.name)
-        question = {"score": 3.0, "max": 3.0, "manual": 0.0}
-        return {
-            "flags": [],
-            "notes": [],
-            "score": 3.0,
-            "max": 3.0,
-            "manual": 0.0,
-            "questions": {"double-test": question},
-        }
+        log.append(kept.parent.name if page else "reference")
+        given = sum(mark["points"] for mark in job["marks"].values())
+        manual = 0.0 if job["marks"] else 2.0
+        result = {"flags": [], "notes": [], "score": 3.0 + given, "max": 5.0, "manual": manual}
+        return result | {"questions": FULL, "waiting": ["why"]}
 
     monkeypatch.setattr(sandbox, "run", run)
     return log
-
-
-def collected(folder, release, **given):
-    return submissions.collect(folder, {"sample": nbformat.reads(release[0], 4)}, **given)
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "ann/sample/sample.ipynb",
-        "ann/sample.ipynb",
-        "ann/deep/down/anything.ipynb",
-        "ann.ipynb",
-        "ann_sample.ipynb",
-        "sample_ann.ipynb",
-        "sample/ann.ipynb",
-        "sample/ann/sample.ipynb",
-    ],
-)
-def test_a_student_is_found_in_every_usual_shape(path, handed_in, release):
-    (found,) = collected(handed_in({path: None}), release)
-    assert (found.student, found.assignment) == ("ann", "sample")
-    assert ("renamed" in found.flags) == ("sample" not in path.rsplit("/", 1)[-1])
-
-
-def test_what_systems_leave_beside_is_no_submission(handed_in, release):
-    files = {
-        "ann/sample.ipynb": None,
-        "ann/.ipynb_checkpoints/sample-checkpoint.ipynb": None,
-        ".DS_Store": "",
-        "list.csv": "",
-    }
-    files |= {"__MACOSX/ann/._sample.ipynb": ""}
-    assert [each.student for each in collected(handed_in(files), release)] == ["ann"]
-
-
-def test_of_several_files_the_one_under_its_own_name_counts(handed_in, release):
-    folder = handed_in({"ann/sample.ipynb": None, "ann/sample-Copy1.ipynb": EMPTY, "ann/old/sample.ipynb": "{"})
-    (found,) = collected(folder, release)
-    assert found.path == folder / "ann" / "sample.ipynb"
-    assert found.notebook
-    assert found.flags == ["several files"]
-    assert "3 files" in found.notes[0]
-
-
-def test_a_folder_without_a_notebook_says_what_it_holds(handed_in, release):
-    (found,) = collected(handed_in({"ann/solution.py": "x = 1"}), release)
-    assert (found.flags, found.assignment) == (["no notebook"], "")
-    assert "solution.py" in found.notes[0]
-
-
-def test_a_link_is_not_followed(handed_in, release, tmp_path):
-    (tmp_path / "other.ipynb").write_text(nbformat.writes(answered(release[0])))
-    folder = handed_in({"bob/sample.ipynb": None})
-    (folder / "ann").mkdir()
-    os.symlink(tmp_path / "other.ipynb", folder / "ann" / "sample.ipynb")
-    ann, bob = collected(folder, release)
-    assert (ann.notebook, ann.flags) == (None, ["not a notebook"])
-    assert bob.notebook
-
-
-def test_a_file_that_says_nothing_is_what_the_teacher_says(handed_in, release):
-    folder = handed_in({"ann/homework.ipynb": EMPTY})
-    assert collected(folder, release)[0].flags == ["not recognised"]
-    (found,) = collected(folder, release, assignment="sample")
-    assert (found.assignment, found.flags) == ("sample", ["empty", "renamed"])
-
-
-def test_mending_keeps_the_answers_and_restores_the_tests(release):
-    untouched = nbformat.reads(release[0], 4)
-    handed = answered(release[0])
-    handed.cells = [cell for cell in handed.cells if cell.id not in ("double-test", "spread")]
-    handed.cells.insert(
-        0, v4.new_code_cell("mine = 1", metadata={"tags": ["skip-execution"], "nbgrader": {"grade_id": "x"}})
-    )
-    found = {"flags": [], "notes": []}
-    made = submissions.mended(handed, untouched, found)
-    keys = [submissions.grade_id(cell) for cell in made.cells]
-    assert [key for key in keys if key] == list(submissions.wanted(untouched))
-    sources = {submissions.grade_id(cell): cell.source for cell in made.cells}
-    assert sources["double"] == RIGHT["double"]
-    assert "NotImplementedError" in sources["spread"]
-    assert made.cells[0].source == "mine = 1"
-    assert made.cells[0].metadata == {}
-    assert found["flags"] == ["cells missing"]
-
-
-def test_grading_goes_on_where_it_was_interrupted(handed_in, room, tmp_path, monkeypatch):
-    folder, out = handed_in({f"{name}/sample.ipynb": None for name in "abc"}), tmp_path / "grades"
-    run = sandbox.run
-
-    def interrupted(room, job, folder, kept, reference=False):
-        if kept.parent.name == "c":
-            raise KeyboardInterrupt
-        return run(room, job, folder, kept, reference)
-
-    monkeypatch.setattr(sandbox, "run", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        classroom.grade(folder, jobs=1, out=out)
-    assert not (out / "grades.csv").exists()
-    assert room == ["reference", "a", "b"]
-    monkeypatch.setattr(sandbox, "run", run)
-    classroom.grade(folder, jobs=1, out=out)
-    assert room == ["reference", "a", "b", "c"]
-    assert [row["score"] for row in table(out / "grades.csv")] == ["3", "3", "3"]
-    notebook = nbformat.read(folder / "b" / "sample.ipynb", 4)
-    notebook.cells.append(v4.new_code_cell("1"))
-    nbformat.write(notebook, folder / "b" / "sample.ipynb")
-    classroom.grade(folder, jobs=1, out=out)
-    assert room == ["reference", "a", "b", "c", "b"]  # another file is graded anew
 
 
 def table(path):
@@ -180,13 +54,176 @@ def table(path):
         return list(csv.DictReader(file))
 
 
+def mark(path, points, **where):
+    """Type points into the rows of marks.csv that fit, and save it as a German Excel does."""
+    rows = table(path)
+    for row in rows:
+        if all(row[name] == value for name, value in where.items()):
+            row["points"] = points
+    with path.open("w", newline="", encoding="cp1252") as file:
+        writer = csv.DictWriter(file, rows[0], delimiter=";")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_grading_goes_on_where_it_was_interrupted(handed_in, room, tmp_path, monkeypatch):
+    folder, out = handed_in({f"{name}/sample.ipynb": None for name in "abc"}), tmp_path / "grades"
+    run = sandbox.run
+
+    def interrupted(room, job, folder, kept, page):
+        if kept.parent.name == "c":
+            raise KeyboardInterrupt
+        return run(room, job, folder, kept, page)
+
+    monkeypatch.setattr(sandbox, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        grading.grade(folder, jobs=1, out=out)
+    assert not (out / "grades.csv").exists()
+    assert room == ["reference", "a", "b"]
+    monkeypatch.setattr(sandbox, "run", run)
+    grading.grade(folder, jobs=1, out=out)
+    assert room == ["reference", "a", "b", "c"]
+    assert [row["score"] for row in table(out / "grades.csv")] == ["3", "3", "3"]
+    notebook = nbformat.read(folder / "b" / "sample.ipynb", 4)
+    notebook.cells.append(v4.new_code_cell("1"))
+    nbformat.write(notebook, folder / "b" / "sample.ipynb")
+    grading.grade(folder, jobs=1, out=out)
+    assert room == ["reference", "a", "b", "c", "b"]  # another file is graded again
+
+
+def test_marks_and_rows_survive_a_second_assignment_and_another_folder(handed_in, room, tmp_path, capsys):
+    folder, out = handed_in({"ann/sample.ipynb": None, "bob/sample.ipynb": None, "carl.zip": "PK"}), tmp_path / "grades"
+    grading.grade(folder, out=out)
+    mark(out / "marks.csv", "1,5", student="ann")
+    grading.grade(folder, out=out)
+    first = {(row["student"], row["assignment"]): row for row in table(out / "grades.csv")}
+    assert (first["ann", "sample"]["score"], first["bob", "sample"]["score"]) == ("4.5", "3")
+    assert first["carl", ""]["flags"] == "no notebook"
+    week_2 = tmp_path / "week 2"
+    (week_2 / "ann").mkdir(parents=True)
+    nbformat.write(answered(releasing.generated([])[0]["other"]), week_2 / "ann" / "other.ipynb")
+    nbformat.write(answered(releasing.generated([])[0]["other"]), week_2 / "carl_other.ipynb")
+    capsys.readouterr()
+    grading.grade(week_2, assignment="other", out=out)
+    assert "the marks of ann, sample, why" in capsys.readouterr().out
+    rows = {(row["student"], row["assignment"]): row for row in table(out / "grades.csv")}
+    assert {key: row for key, row in first.items() if key[1]}.items() <= rows.items()
+    assert rows["ann", "other"]["score"] == "3"
+    assert ("carl", "") not in rows  # his file could be read now
+    marked = {(row["student"], row["assignment"]): row["points"] for row in table(out / "marks.csv")}
+    assert marked == {("ann", "sample"): "1,5", ("bob", "sample"): "", ("ann", "other"): "", ("carl", "other"): ""}
+    grading.grade(folder, out=out)
+    assert table(out / "grades.csv")[1]["score"] == "4.5"
+    assert room.count("ann") == 3  # once for each assignment, and once for the mark
+
+
+def test_a_mark_for_another_text_is_flagged_and_waits(handed_in, room, tmp_path):
+    folder, out = handed_in({"ann/sample.ipynb": None}), tmp_path / "grades"
+    grading.grade(folder, out=out)
+    mark(out / "marks.csv", "2")
+    grading.grade(folder, out=out)
+    assert table(out / "grades.csv")[0]["flags"] == ""
+    notebook = nbformat.read(folder / "ann" / "sample.ipynb", 4)
+    notebook.cells[-1].source = "Two divides it."
+    nbformat.write(notebook, folder / "ann" / "sample.ipynb")
+    grading.grade(folder, out=out)
+    (row,) = table(out / "grades.csv")
+    assert (row["score"], row["manual points to come"], row["flags"]) == ("3", "2", "mark for another answer")
+    assert "mark it again" in row["note"]
+    assert {each["answer"]: each["points"] for each in table(out / "marks.csv")} == {
+        "Two divides it.": "",
+        RIGHT["why"]: "2",
+    }
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from classroom import grade, release, sandbox
+source, folder, out, begun = map(Path, sys.argv[1:])
+
+def run(room, job, folder, kept, page):
+    kept.mkdir(parents=True, exist_ok=True)
+    if page:
+        begun.touch()
+        time.sleep(300)
+    return {"flags": [], "notes": [], "score": 5, "max": 5, "manual": 2, "questions": {}, "waiting": ["why"]}
+
+release.SOURCE, sandbox.run, sandbox.container = source, run, lambda uncontained: None
+grade.grade(folder, out=out, timeout=61)
+"""
+
+
+def test_marks_survive_a_grader_that_is_killed(handed_in, room, tmp_path):
+    folder, out, begun = handed_in({"ann.ipynb": None, "bob.ipynb": None}), tmp_path / "grades", tmp_path / "begun"
+    grading.grade(folder, out=out)
+    mark(out / "marks.csv", "1,5", student="ann")
+    table_as_typed, grades = (out / "marks.csv").read_bytes(), (out / "grades.csv").read_bytes()
+    words = [sys.executable, "-c", SLOW, releasing.SOURCE, folder, out, begun]
+    process = subprocess.Popen(words, cwd=ROOT, start_new_session=True, stderr=subprocess.DEVNULL)
+    while not begun.exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert (out / "marks.csv").read_bytes() == table_as_typed
+    assert (out / "grades.csv").read_bytes() == grades
+    assert [json.loads(line)["points"] for line in (out / "marks.jsonl").read_text().splitlines()] == ["1,5"]
+    (out / "marks.csv").unlink()
+    grading.grade(folder, out=out)
+    assert [row["score"] for row in table(out / "grades.csv")] == ["4.5", "3"]
+    assert [row["points"] for row in table(out / "marks.csv")] == ["1,5", ""]
+
+
+def test_columns_of_a_teachers_own_stay_in_the_grades(handed_in, room, tmp_path):
+    folder, out = handed_in({"ann/sample.ipynb": None}), tmp_path / "grades"
+    grading.grade(folder, out=out)
+    (row,) = table(out / "grades.csv")
+    (out / "grades.csv").write_text(";".join([*row, "late"]) + "\n" + ";".join([*row.values(), "2 days"]) + "\n")
+    grading.grade(folder, out=out)
+    assert table(out / "grades.csv") == [row | {"late": "2 days"}]
+
+
+@pytest.mark.parametrize("where", ["restored", "run"])
+def test_a_submission_that_cannot_be_handled_is_a_row(where, handed_in, room, tmp_path, monkeypatch):
+    folder, out = handed_in({"ann/sample.ipynb": None, "bob/sample.ipynb": None}), tmp_path / "grades"
+    run, restored = sandbox.run, grading.cells.restored
+
+    def no_run(room, job, folder, kept, page):
+        if kept.parent.name == "ann":
+            raise OSError("no space left")
+        return run(room, job, folder, kept, page)
+
+    def not_restored(cells, release, found):
+        if found.student == "ann":
+            raise RecursionError("too deep")
+        return restored(cells, release, found)
+
+    if where == "run":
+        monkeypatch.setattr(sandbox, "run", no_run)
+    else:
+        monkeypatch.setattr(grading.cells, "restored", not_restored)
+    grading.grade(folder, out=out)
+    ann, bob = table(out / "grades.csv")
+    assert (ann["flags"], ann["score"], bob["score"]) == ("grader failed", "", "3")
+    assert "can't be handled" in ann["note"]
+
+
+def test_a_name_that_no_folder_can_have_is_a_row(handed_in, room, tmp_path):
+    folder, out = (
+        handed_in({"a" * 240 + ".ipynb": None, "é" * 100 + ".ipynb": None, "bob.ipynb": None}),
+        tmp_path / "grades",
+    )
+    grading.grade(folder, out=out)
+    assert [row["score"] for row in table(out / "grades.csv")] == ["3", "3", ""]
+
+
 def test_nobody_is_graded_where_the_solution_itself_fails(handed_in, room, tmp_path, monkeypatch):
     failing = {"double-test": {"score": 0.0, "max": 3.0, "manual": 0.0}}
     result = {"flags": [], "notes": [], "questions": failing}
     monkeypatch.setattr(sandbox, "run", lambda *given: room.append("run") or result)
-    monkeypatch.setattr(classroom, "_read_json", lambda path: path.parent.mkdir(parents=True, exist_ok=True))
-    with pytest.raises(course.CourseError, match=r"solution of sample does not score full marks.*double-test"):
-        classroom.grade(handed_in({"ann/sample.ipynb": None}), out=tmp_path / "grades")
+    with pytest.raises(CourseError, match=r"solution of sample does not score full marks.*double-test"):
+        grading.grade(handed_in({"ann/sample.ipynb": None}), out=tmp_path / "grades")
     assert room == ["run"]
     assert not (tmp_path / "grades" / "grades.csv").exists()
 
@@ -195,14 +232,14 @@ def test_nobody_is_graded_where_the_solution_itself_fails(handed_in, room, tmp_p
     ("given", "said"),
     [
         ({"folder": "nowhere"}, "there is no folder"),
-        ({"assignment": "other"}, "no assignment is called other; there are sample"),
+        ({"assignment": "third"}, "no assignment is called third; there are other, sample"),
         ({}, "holds no notebook"),
     ],
 )
 def test_what_grade_cannot_take_is_said_before_any_work(given, said, handed_in, room, tmp_path):
     folder = handed_in({}) / given.pop("folder", "")
-    with pytest.raises(course.CourseError, match=said):
-        classroom.grade(folder, out=tmp_path / "grades", **given)
+    with pytest.raises(CourseError, match=said):
+        grading.grade(folder, out=tmp_path / "grades", **given)
     assert room == []
 
 
@@ -211,33 +248,51 @@ def test_marks_that_are_no_points_are_named(points, handed_in, room, tmp_path):
     out = tmp_path / "grades"
     out.mkdir()
     (out / "marks.csv").write_text(f"student,assignment,question,max,points,comment\nann,sample,why,2,{points},\n")
-    with pytest.raises(course.CourseError, match=f"marks.csv, row 2: {points} is no number of points from 0 to 2"):
-        classroom.grade(handed_in({"ann/sample.ipynb": None}), out=out)
+    with pytest.raises(CourseError, match=f"marks.csv, line 2: {points} is no number of points from 0 to 2"):
+        grading.grade(handed_in({"ann/sample.ipynb": None}), out=out)
+    assert room == []
+
+
+def test_linux_without_bubblewrap_refuses_and_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(sandbox.shutil, "which", lambda name: None)
+    with pytest.raises(CourseError, match=r"sudo apt install bubblewrap.*--uncontained"):
+        sandbox.container(uncontained=False)
+    assert sandbox.container(uncontained=True) is None
+    assert "uncontained, with all your rights" in capsys.readouterr().out
+
+
+def test_a_bubblewrap_that_may_not_make_a_container_is_quoted(monkeypatch):
+    said = subprocess.CompletedProcess([], 1, "", "bwrap: setting up uid map: Permission denied\n")
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(sandbox.shutil, "which", lambda name: "/usr/bin/bwrap")
+    monkeypatch.setattr(sandbox.subprocess, "run", lambda *given, **more: said)
+    with pytest.raises(CourseError, match=r"\(bwrap: setting up uid map: Permission denied\).*--uncontained"):
+        sandbox.container(uncontained=False)
+
+
+def test_macos_runs_without_and_says_so_in_one_sentence(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert sandbox.container(uncontained=False) is None
+    assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 def test_a_source_that_nbgrader_refuses_is_named_with_the_reason(tmp_path):
     notebook = sample()
     notebook.cells[3].source = "### BEGIN SOLUTION\nx = 1"
     nbformat.write(notebook, tmp_path / "sample.ipynb")
-    with pytest.raises(course.CourseError, match=r"sample.ipynb: RuntimeError: no end solution statement found"):
-        classroom.generated([tmp_path / "sample.ipynb"])
+    with pytest.raises(CourseError, match=r"sample.ipynb: RuntimeError: no end solution statement found"):
+        releasing.generated([tmp_path / "sample.ipynb"])
 
 
-def test_links_lose_a_step_because_the_students_copy_lies_one_folder_higher(tmp_path):
-    notebook = sample()
-    notebook.cells[0].source = "[lesson](../../01_official_model.ipynb)"
-    nbformat.write(notebook, tmp_path / "sample.ipynb")
-    assert "[lesson](../01_official_model.ipynb)" in classroom.generated([tmp_path / "sample.ipynb"])[0]["sample"]
-
-
-def test_without_nbgrader_the_command_says_how_to_get_it(monkeypatch, capsys):
-    monkeypatch.setattr(course, "_version", lambda package: None)
+def test_without_nbgrader_the_command_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SystemExit, match=r"needs nbgrader.*make grade"):
-        course.main(["grade", "folder"])
+        command.main(["grade", "folder"])
 
 
 def test_folder_names_are_safe_and_differ():
     names = ["ann", "Ann Lee", "../up", "..", "a/b", "a%2Fb", "a.b", "é"]
-    made = [classroom._file_name(name) for name in names]
+    made = [grading.file_name(name) for name in names]
     assert len(set(made)) == len(names)
     assert not any("/" in name or name.startswith(".") for name in made)

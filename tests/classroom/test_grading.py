@@ -1,14 +1,25 @@
 """make grade: what students hand in, honest, broken and hostile, in one class; each ends in a grade or a flag."""
 
 import csv
+import http.server
 import json
+import os
 import shutil
+import sys
+import threading
+from pathlib import Path
 
 import nbformat
 import pytest
 from sample_assignment import RIGHT, answered, sample
 
-from classroom import sandbox
+from classroom import release, sandbox
+from classroom.grade import file_name, grade
+from course.paths import ROOT
+
+CONTAINED = sys.platform == "linux" and shutil.which("bwrap")
+pytestmark = pytest.mark.tensorflow  # kernels: too slow for make check
+contained = pytest.mark.skipif(not CONTAINED, reason="bubblewrap holds submissions, and is not installed here")
 
 v4 = nbformat.v4
 WRONG = RIGHT | {"double": "def double(values):\n    return values", "spread": "def spread(values):\n    return 0"}
@@ -48,9 +59,22 @@ while True:
 class Case:
     """What a student hands in, and what must come of it; {place} in code becomes the test's own folder."""
 
-    def __init__(self, code=None, answers=RIGHT, change=None, text=None, score=None, flags=(), note="", file=None):
+    def __init__(
+        self,
+        code=None,
+        answers=RIGHT,
+        change=None,
+        text=None,
+        score=None,
+        manual=None,
+        flags=(),
+        note="",
+        file=None,
+        page=True,
+    ):
         self.code, self.answers, self.change, self.text = code, answers, change, text
-        self.score, self.flags, self.note, self.file = score, set(flags), note, file
+        self.score, self.manual, self.flags, self.note = score, manual, set(flags), note
+        self.file, self.page = file, page
 
     def write(self, folder, student, release):
         path = folder / (self.file or f"{student}/sample.ipynb")
@@ -122,6 +146,66 @@ def colab(notebook):
     return json.dumps(notebook)
 
 
+def bare(notebook):
+    """A code cell without outputs, a picture pasted into a cell, and 30 MB of outputs."""
+    for cell in notebook["cells"]:
+        cell.pop("outputs", None)
+    notebook["cells"][1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "x" * 30_000_000}]
+    return json.dumps(notebook)
+
+
+def pictured(notebook):
+    """A picture pasted into the short answer, and one whose data was lost on the way."""
+    why = notebook["cells"][-1]
+    why["source"] = "Look: ![image.png](attachment:image.png)"
+    why["attachments"] = {"image.png": {"image/png": PIXEL}}
+    return json.dumps(notebook)
+
+
+def pictured_no_more(notebook):
+    notebook["cells"][-1]["source"] = "Look: ![image.png](attachment:image.png)"
+    return json.dumps(notebook)
+
+
+def below_its_test(notebook):
+    """The right solution of `double` is moved below its test."""
+    cells = notebook["cells"]
+    cells[3], cells[4] = cells[4], cells[3]
+    return json.dumps(notebook)
+
+
+def copied_below(notebook):
+    """Two copies of `double`: a wrong one, and the right one after the test."""
+    right = notebook["cells"][3]
+    wrong = json.loads(json.dumps(right)) | {"id": "wrong", "source": "def double(values): return values"}
+    notebook["cells"][3:5] = [wrong, notebook["cells"][4], right]
+    return json.dumps(notebook)
+
+
+def with_answer(*texts, cell_type="markdown"):
+    """The short answer is as released; texts are in cells below it."""
+
+    def change(notebook):
+        for text in texts:
+            new = v4.new_markdown_cell(text) if cell_type == "markdown" else v4.new_code_cell(text)
+            notebook["cells"].append(json.loads(json.dumps(new)))
+        return json.dumps(notebook)
+
+    return change
+
+
+def ends(code, at=None):
+    def change(notebook):
+        notebook["cells"].insert(
+            len(notebook["cells"]) if at is None else at, json.loads(json.dumps(v4.new_code_cell(code)))
+        )
+        return json.dumps(notebook)
+
+    return change
+
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+NO_WHY = {key: text for key, text in RIGHT.items() if key != "why"}
 EMPTY = nbformat.writes(v4.new_notebook())
 READ = "from pathlib import Path\nshown = Path('{place}/assignments/sample/sample.ipynb').read_text()"
 CASES = {
@@ -130,7 +214,11 @@ CASES = {
     "blank": Case(answers={}, score=0),
     "half": Case(answers=RIGHT | {"double": "def double(values): return values"}, score=2),
     "loop": Case("while True: pass", score=5, flags=["timeout"], note="Cell 3 ran longer than 10 s"),
-    "killed": Case("import os\nos.kill(os.getpid(), 9)", flags=["kernel died", "look"], note="cell 3"),
+    "killed": Case(
+        "import os\nos.kill(os.getpid(), 9)",
+        flags=["kernel died"],
+        note="while cell 3 ran. Cells that may have ended it: 3.",
+    ),
     "hog": Case(HOG, flags=["memory"], note="more than 600 MB"),
     "gutted": Case(answers=WRONG, change=gutted, score=0, flags=["cells changed"], note="double-test, spread-test"),
     "deleted": Case(answers=WRONG, change=without_tests, score=0, flags=["cells missing"]),
@@ -138,50 +226,65 @@ CASES = {
     "doubled": Case(answers=WRONG, change=doubled, score=0, flags=["cells doubled"]),
     "renamed": Case(score=5, flags=["renamed"], note="Homework (final).ipynb", file="renamed/Homework (final).ipynb"),
     "broken": Case(text='{"cells": [', flags=["not a notebook"], note="Ask for it again"),
-    "reader": Case(READ, flags=["hidden files read", "look"], note="sample.ipynb"),
+    "reader": Case(READ, score=5, flags=["look"], note="names files beyond its own"),
     "flood": Case("while True: print('x' * 1000)", score=5, flags=["flood"]),
-    "writer": Case(
-        "open('{place}/outside.txt', 'w').write('here')", score=5, flags=["write refused"], note="outside.txt"
-    ),
     "patcher": Case(DROP_ASSERTS, answers=WRONG, flags=["canary passed", "look"], note="(assert, "),
     "empty": Case(text=EMPTY, score=0, flags=["empty", "cells missing"]),
     "colab": Case(change=colab, score=5, flags=["metadata lost"]),
     "=1+1": Case(score=5),
+    "bare": Case(change=bare, score=5),
+    "pictured": Case(change=pictured, score=5, manual=2),
+    "pictured no more": Case(
+        change=pictured_no_more, score=5, manual=2, flags=["no page"], note="The score stands", page=False
+    ),
+    "mover": Case(
+        change=below_its_test, score=2, flags=["cells moved"], note="double-test (cell 4) is before double (cell 5)"
+    ),
+    "copier": Case(
+        change=copied_below, score=2, flags=["cells doubled", "cells moved"], note="double (cells 4, 6; 6 counts)"
+    ),
+    "beside": Case(
+        answers=NO_WHY, change=with_answer("Its last digit is 2."), score=5, manual=2, flags=["answer beside its cell"]
+    ),
+    "leaver": Case(change=ends("exit()"), score=5, manual=2),
+    "quitter": Case(change=ends("quit()", at=2), score=5, manual=2),
 }
 MORE = {
     "good": Case(score=5),
     "stubborn": Case(STUBBORN, flags=["time"], note="longer than 50 s"),
-    "quitter": Case(
-        answers=RIGHT | {"double": "import os\ndef double(values): os._exit(0)"}, flags=["kernel died", "look"]
+    "in a function": Case(
+        answers=RIGHT | {"double": "import os\ndef double(values): os._exit(0)"},
+        flags=["kernel died"],
+        note="ended it: 4",
+    ),
+    "later": Case(
+        change=ends("import os, threading\nthreading.Timer(3, os._exit, [0]).start()\nimport time"),
+        flags=["kernel died"],
+        note="after the last cell. Cells that may have ended it: 10",
+    ),
+    "restarter": Case(
+        change=ends("import IPython\nIPython.Application.instance().kernel.do_shutdown(True)", at=2),
+        flags=["kernel died"],
+        note="Cells that may have ended it: 3",
+    ),
+    "sys exit": Case(change=ends("import sys\nsys.exit()", at=2), score=5),
+    "exit in a function": Case(
+        answers=RIGHT | {"spread": RIGHT["spread"].replace("return", "exit(); return")}, score=5
     ),
     "skipping": Case(answers=WRONG, change=skipping, score=0),
     "ungraded": Case(answers=WRONG, change=ungraded, score=0),
     "own points": Case(
         answers=RIGHT | {"double": "def double(values): get_ipython().displayhook(50)"}, score=2, flags=["look"]
     ),
-    "gradebook": Case("open('../../../gradebook.db', 'rb').read()", flags=["hidden files read", "look"]),
-    "neighbour": Case("import os\nos.listdir('{place}/handed in')", flags=["hidden files read"]),
-    "shell": Case(
-        "!while read line; do echo $line; done < {place}/assignments/sample/sample.ipynb",
-        flags=["hidden files read", "look"],
-    ),
-    "installer": Case(
-        "!pip install numpy\nthere = True",
-        answers=RIGHT | {"spread": "assert there\n" + RIGHT["spread"]},
+    "shell": Case("!cat {place}/assignments/sample/sample.ipynb > seen.txt", score=5, flags=["look"]),
+    "installer": Case("!pip install never-heard-of\n%pip install numpy", score=5),
+    "linker": Case("import os\nos.symlink('{place}/outside.txt', 'sample.ipynb')", score=5, flags=["look"]),
+    "stopper": Case(
+        "import os\nfor pid in {*range(1, 40000)} - {os.getpid(), os.getppid()}:\n    try:\n        os.kill(pid, 9)\n"
+        "    except OSError:\n        pass",
         score=5,
-        flags=["program started"],
-        note="pip install",
     ),
-    "linker": Case(
-        "import os\nos.remove('sample.ipynb') if os.path.exists('sample.ipynb') else None\n"
-        "os.symlink('{place}/outside.txt', 'sample.ipynb')",
-        score=5,
-        flags=["look"],
-    ),
-    "caller": Case(
-        "import urllib.request\nurllib.request.urlopen('http://198.51.100.1/')", score=5, flags=["network refused"]
-    ),
-    "stopper": Case("import os\nos.kill(os.getppid(), 9)", score=5, flags=["write refused", "look"]),
+    "bomb": Case("import os\nwhile True:\n    os.fork()", flags=["processes"], note="more than 300 processes"),
     "hider": Case(HIDE_ERRORS, answers=WRONG, flags=["canary passed", "look"]),
     "showless": Case(
         "shell = get_ipython()\nshell.showtraceback = lambda *a, **k: None\n"
@@ -199,6 +302,7 @@ MORE = {
     "built in": Case(
         "import builtins\nbuiltins.all = lambda x: True", answers=WRONG, flags=["canary passed", "look"], note="all"
     ),
+    "swapped": Case("import builtins\nbuiltins.all = any", answers=WRONG, flags=["canary passed", "look"], note="all"),
     "shadow": Case("abs = lambda x: 0", answers=WRONG, flags=["canary passed"], note="abs"),
     "script": Case("from IPython.display import HTML\nHTML('<script>alert(1)</script>')", score=5),
     "unlucky": Case("list = [1, 2]\nsum = 3", score=5),
@@ -238,12 +342,13 @@ def graded_class(folder, cases):
     (folder / "handed in").mkdir()
     (folder / "cache" / "features").mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classroom, "ASSIGNMENTS", folder / "assignments")
+        patch.setattr(release, "SOURCE", folder / "assignments")
         patch.setenv("COURSE_CACHE", str(folder / "cache"))
-        release = classroom.generated([source])[0]["sample"]
+        patch.setenv("A_TOKEN", "of the teacher")
+        made = release.generated([source])[0]["sample"]
         for student, case in cases.items():
-            case.write(folder / "handed in", student, release)
-        classroom.grade(folder / "handed in", timeout=10, memory=600, out=folder / "grades")
+            case.write(folder / "handed in", student, made)
+        grade(folder / "handed in", timeout=10, memory=600, out=folder / "grades", uncontained=not CONTAINED)
     return rows_of(folder / "grades" / "grades.csv")
 
 
@@ -252,14 +357,19 @@ def rows_of(path):
         return {row["student"]: row for row in csv.DictReader(file)}
 
 
+def graded_notebook(folder, student):
+    return nbformat.read(folder / "grades" / "results" / file_name(student) / "sample" / "graded.ipynb", 4)
+
+
 def check(student, case, rows, folder):
     row = rows[f"'{student}" if student.startswith("=") else student]
     assert row["score"] == ("" if case.score is None else str(case.score)), row
     assert set(filter(None, row["flags"].split(", "))) == case.flags, row
     assert case.note in row["note"]
+    assert case.manual is None or row["manual points to come"] == str(case.manual)
     assert bool(row["note"]) == bool(case.flags)  # a flag is always explained
-    page = folder / "grades" / "feedback" / classroom._file_name(student) / "sample.html"
-    assert page.exists() == (case.score is not None)
+    page = folder / "grades" / "feedback" / file_name(student) / "sample.html"
+    assert page.exists() == (case.score is not None and case.page)
     assert not page.exists() or "<script>alert" not in page.read_text()
 
 
@@ -268,18 +378,109 @@ def test_every_submission_ends_in_a_grade_or_a_flag(student, course_of):
     check(student, CASES[student], *course_of("cases", CASES))
 
 
+@contained
 @pytest.mark.long
 @pytest.mark.parametrize("student", MORE)
 def test_other_ways_end_in_a_grade_or_a_flag(student, course_of):
     check(student, MORE[student], *course_of("more", MORE))
 
 
-def test_nothing_was_written_outside_and_nothing_of_the_class_changed(course_of):
+BROKEN = {  # ten ways, three of which can be graded
+    "cut": Case(text='{"cells": [{"cell_ty', flags=["not a notebook"]),
+    "carl": Case(text="PK", file="carl.zip", flags=["no notebook"], note="Unpack it"),
+    "dora": Case(file="dora.ipynb.txt", score=5, flags=["renamed"]),
+    "emil": Case(text="def double(values): ...", file="emil.py", flags=["no notebook"], note="Ask for the .ipynb file"),
+    "nobody": Case(text="", flags=["not a notebook"]),
+    "bare": Case(change=bare, score=5),
+    "killer": CASES["killed"],
+    "looper": CASES["loop"],
+    "list": MORE["list"],
+    "René": Case(file=os.fsdecode(b"Ren\xe9/sample.ipynb"), score=5),
+}
+
+
+@pytest.mark.long
+def test_forty_submissions_of_which_ten_are_broken_are_forty_rows(course_of):
+    cases = {f"student {number:02}": Case(score=5) for number in range(30)} | BROKEN
+    rows, folder = course_of("forty", cases)
+    assert set(rows) == set(cases)
+    for student, case in cases.items():
+        check(student, case, rows, folder)
+
+
+def test_nothing_of_the_class_changed(course_of):
     _, folder = course_of("cases", CASES)
-    assert not (folder / "outside.txt").exists()
     assert nbformat.read(folder / "assignments" / "sample" / "sample.ipynb", 4) == sample()
     assert {path.name for path in folder.iterdir()} == {"assignments", "handed in", "cache", "grades"}
     assert list((folder / "cache" / "features").iterdir()) == []
+
+
+HOSTILE = {  # code: the error that it must meet
+    "open('{place}/assignments/sample/sample.ipynb').read()": "FileNotFoundError",
+    "open('{place}/handed in/ann/sample.ipynb').read()": "FileNotFoundError",
+    "open('{place}/grades/marks.csv').read()": "FileNotFoundError",
+    "open('../../gradebook.db', 'rb').read()": "FileNotFoundError",
+    "open('{root}/tests/classroom/test_grading.py').read()": "FileNotFoundError",
+    "open('{root}/pyproject.toml').read()": "FileNotFoundError",
+    "open('/etc/shadow').read()": "FileNotFoundError",
+    "import os\nassert len(os.listdir('{home}') if os.path.exists('{home}') else []) > 3": "AssertionError",
+    "import os\nos.makedirs('{place}', exist_ok=True)\nopen('{place}/outside.txt', 'w')\n1 / 0": "ZeroDivisionError",
+    "open('{cache}/features/mine', 'w')": "OSError",
+    "open('{root}/helpers/mine.py', 'w')": "OSError",
+    "open('/usr/mine', 'w')": "OSError",
+    "open('/mine', 'w')": "OSError",
+    "import os\nos.remove('{root}/helpers/photos.py')": "OSError",
+    "import socket\nsocket.create_connection(('198.51.100.1', 80), 3)": "OSError",
+    "import urllib.request\nurllib.request.urlopen('http://localhost:{port}/')": "URLError",
+    "import os\nos.kill({pid}, 9)": "ProcessLookupError",
+    "import os\nos.environ['A_TOKEN']": "KeyError",
+    "import ctypes\nassert ctypes.CDLL(None).open(b'{place}/grades/marks.csv', 0) >= 0": "AssertionError",
+    "import subprocess\nsubprocess.run(['cat', '{place}/grades/marks.csv'], check=True)": "CalledProcessError",
+    "import subprocess\nsubprocess.run(['umount', '{root}/data'], check=True)": "CalledProcessError",
+    "open('kept.txt', 'w')\nopen('/tmp/kept.txt', 'w')\nopen('/dev/shm/kept', 'w')\n1 / 0": "ZeroDivisionError",
+}
+
+
+@contained
+def test_a_hostile_submission_gets_nothing(tmp_path):
+    server = http.server.HTTPServer(("localhost", 0), http.server.SimpleHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    values = {
+        "root": ROOT,
+        "home": Path.home(),
+        "cache": tmp_path / "cache",
+        "port": server.server_port,
+        "pid": os.getpid(),
+    }
+
+    def hostile(notebook):
+        for code in HOSTILE:
+            for name, value in {"place": tmp_path, **values}.items():
+                code = code.replace("{" + name + "}", str(value))
+            notebook["cells"].append(json.loads(json.dumps(v4.new_code_cell(code))))
+        return json.dumps(notebook)
+
+    rows = graded_class(tmp_path, {"ann": Case(), "eve": Case(change=hostile)})
+    server.shutdown()
+    met = [cell.outputs[-1].get("ename") for cell in graded_notebook(tmp_path, "eve").cells[-len(HOSTILE) :]]
+    assert dict(zip(HOSTILE, met, strict=True)) == HOSTILE
+    assert (rows["eve"]["score"], rows["ann"]["score"]) == ("5", "5")
+    assert not (tmp_path / "outside.txt").exists()
+    assert not (ROOT / "helpers" / "mine.py").exists()
+    assert (ROOT / "helpers" / "photos.py").exists()
+    assert list((tmp_path / "cache" / "features").iterdir()) == []
+
+
+def test_without_a_container_the_environment_is_still_not_the_teachers(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "CONTAINED", None)
+    rows = graded_class(
+        tmp_path, {"ann": Case("import os\nprint(os.environ.get('A_TOKEN'), os.environ['HOME'])", score=5)}
+    )
+    assert rows["ann"]["score"] == "5"
+    said = graded_notebook(tmp_path, "ann").cells[2].outputs[0].text
+    assert said.startswith("None /")
+    assert "grading-" in said
+    assert capsys.readouterr().out.startswith("Students' code runs uncontained, with all your rights")
 
 
 def test_a_good_student_has_a_page_with_the_points(course_of):
@@ -290,11 +491,20 @@ def test_a_good_student_has_a_page_with_the_points(course_of):
     assert "Score: 5.0 / 7.0" in page
 
 
+def test_a_pasted_picture_is_in_the_page_and_a_cut_answer_in_the_table(course_of):
+    _, folder = course_of("cases", CASES)
+    assert PIXEL in (folder / "grades" / "feedback" / "pictured" / "sample.html").read_text()
+    with (folder / "grades" / "marks.csv").open(newline="", encoding="utf-8-sig") as file:
+        answers = {row["student"]: row["answer"] for row in csv.DictReader(file)}
+    assert answers["beside"] == "Its last digit is 2."
+    assert "blank" not in answers
+
+
 def test_marks_of_a_person_are_added_and_nobody_is_graded_again(course_of, tmp_path, monkeypatch):
     _, graded = course_of("cases", CASES)
     folder = tmp_path / "class"
     shutil.copytree(graded, folder)
-    monkeypatch.setattr(classroom, "ASSIGNMENTS", folder / "assignments")
+    monkeypatch.setattr(release, "SOURCE", folder / "assignments")
     monkeypatch.setenv("COURSE_CACHE", str(folder / "cache"))
     marks = folder / "grades" / "marks.csv"
     with marks.open(newline="", encoding="utf-8-sig") as file:
@@ -310,9 +520,9 @@ def test_marks_of_a_person_are_added_and_nobody_is_graded_again(course_of, tmp_p
         table.writerows(rows)
     started, run = [], sandbox.run
     monkeypatch.setattr(sandbox, "run", lambda room, job, *rest: started.append(job) or run(room, job, *rest))
-    classroom.grade(folder / "handed in", timeout=10, memory=600, out=folder / "grades")
+    grade(folder / "handed in", timeout=10, memory=600, out=folder / "grades", uncontained=not CONTAINED)
     (job,) = started
-    assert "graded" in job
+    assert job["graded"]
     after = rows_of(folder / "grades" / "grades.csv")
     assert (after["ann good"]["score"], after["ann good"]["manual points to come"]) == ("6.5", "")
     assert after["half"] == rows_of(graded / "grades" / "grades.csv")["half"]
@@ -320,4 +530,4 @@ def test_marks_of_a_person_are_added_and_nobody_is_graded_again(course_of, tmp_p
     assert "Score: 6.5 / 7.0" in page
     assert "Well said &amp; short" in page
     with marks.open(newline="", encoding="utf-8-sig") as file:
-        assert {row["points"] for row in csv.DictReader(file) if row["student"] == "ann good"} == {"1.5"}
+        assert {row["points"] for row in csv.DictReader(file) if row["student"] == "ann good"} == {"1,5"}

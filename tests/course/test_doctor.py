@@ -9,6 +9,7 @@ import pytest
 
 from course import doctor
 from course.paths import ROOT
+from sources import cache
 
 
 def told(capsys):
@@ -20,8 +21,9 @@ def told(capsys):
 
 @pytest.fixture
 def online(monkeypatch):
-    """Let pip reach its packages, whatever this machine can."""
+    """Let pip reach its packages, whatever this machine can; TensorFlow, which takes long to import, is not asked."""
     monkeypatch.setitem(doctor.CHECKS, "Network", lambda: ("pip reaches its packages", None))
+    monkeypatch.setitem(doctor.CHECKS, "TensorFlow", lambda: ("2.21.0, no GPU", None))
 
 
 @pytest.mark.usefixtures("online")
@@ -36,11 +38,25 @@ def test_a_machine_that_has_everything_is_told_so_on_one_screen(capsys):
     assert len(said.splitlines()) < 25
 
 
+@pytest.mark.usefixtures("online")
+def test_deep_finds_a_file_that_is_not_as_it_was_written(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    folder = cache.prepared("features/roses", lambda part: (part / "features.npy").write_bytes(b"whole"))
+    with pytest.raises(SystemExit):
+        doctor.doctor(deep=True)
+    assert "Files       every file of the cache is as it was written" in capsys.readouterr().out
+    (folder / "features.npy").write_bytes(b"who")
+    with pytest.raises(SystemExit) as stopped:
+        doctor.doctor(deep=True)
+    assert f"{folder} is damaged (features.npy). Delete it and run again." in capsys.readouterr().out
+    assert stopped.value.code == 1
+
+
 def test_without_a_network_it_says_so_with_the_cure(capsys, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")  # nobody listens there
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
-    monkeypatch.setitem(doctor.CHECKS, "TensorFlow", lambda: ("not asked", None))
+    monkeypatch.setitem(doctor.CHECKS, "TensorFlow", lambda: ("2.21.0, no GPU", None))
     said, code = told(capsys)
     assert "Network     pip reaches no packages" in said
     assert "PIP_INDEX_URL" in said
@@ -63,10 +79,18 @@ def test_the_gpu_lock_counts_as_well_as_the_core(capsys, monkeypatch):
     assert "Lock        every package as locked" in told(capsys)[0]
 
 
-@pytest.mark.usefixtures("online")
+@pytest.mark.tensorflow
+def test_tensorflow_is_asked_in_a_process_of_its_own():
+    found, cure = doctor._tensorflow()
+    assert found.startswith("2.21.")
+    assert "GPU" in found
+    assert cure is None
+
+
 def test_a_tensorflow_that_cannot_be_imported_is_one_line_among_the_others(capsys, monkeypatch, tmp_path):
     (tmp_path / "tensorflow.py").write_text("raise ImportError('libcudart.so is missing')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setitem(doctor.CHECKS, "Network", lambda: ("pip reaches its packages", None))
     said, code = told(capsys)
     assert "TensorFlow  can't be imported (ImportError: libcudart.so is missing)" in said
     assert "TensorFlow: Delete the folder .venv" in said

@@ -115,7 +115,7 @@ def test_a_lesson_whose_kernel_dies_is_reported_and_the_others_still_run(lessons
     [CourseError("no lesson"), photos.PhotoError("no photo"), PermissionError("no cache")],
     ids=lambda error: type(error).__name__,
 )
-def test_what_a_person_can_mend_ends_in_one_message(monkeypatch, error):
+def test_what_a_person_can_fix_ends_in_one_message(monkeypatch, error):
     def fail():
         raise error
 
@@ -137,6 +137,7 @@ def test_an_interrupt_ends_in_one_message(monkeypatch):
         commands.main(["prepare"])
 
 
+@pytest.mark.tensorflow
 def test_a_second_preparation_downloads_and_builds_nothing(capsys, monkeypatch):
     run.prepare()
     capsys.readouterr()

@@ -12,8 +12,10 @@ import pytest
 from PIL import Image
 
 from helpers import features, photos
+from sources import catalogues, photo_files
+from sources.recipes import photo_sets
 
-REAL = Path(__file__).resolve().parents[2] / "shared" / "photos"
+REAL = Path(__file__).resolve().parents[3] / "shared" / "photos"
 
 
 def test_the_flowers_are_210_photos_of_ten_species(flowers):
@@ -121,7 +123,7 @@ def test_a_single_class_is_refused(photo_folder):
 def test_an_empty_class_is_named(photo_folder):
     folder = photo_folder()
     (folder / "beech").mkdir()
-    with pytest.raises(photos.PhotoError, match=r"class 'beech' .* has no photo \(it is empty\)"):
+    with pytest.raises(photos.PhotoError, match=r"own photos: the class 'beech' has no photo \(it is empty\)"):
         photos.load(folder)
 
 
@@ -137,13 +139,13 @@ def test_every_file_that_is_no_photo_is_named(photo_folder):
     folder = photo_folder()
     (folder / "oak" / "page.jpg").write_text("<html>not found</html>")
     (folder / "pine" / "nothing.png").touch()
-    with pytest.raises(photos.PhotoError, match=r"2 of 8 files .*page\.jpg .*nothing\.png \(empty file\)"):
+    with pytest.raises(photos.PhotoError, match=r"2 files of 8 .*page\.jpg \(a web page.* .*nothing\.png \(empty file"):
         photos.load(folder)
 
 
 def test_of_many_names_the_first_are_said_and_the_rest_counted():
-    assert photos.some(["a", "b"]) == "a; b"
-    assert photos.some(list("abcdefgh")) == "a; b; c; d; e; and 3 more"
+    assert photo_files.some(["a", "b"]) == "a; b"
+    assert photo_files.some(list("abcdefgh")) == "a; b; c; d; e; and 3 more"
 
 
 def test_a_photo_too_large_to_be_one_is_named(photo_folder):
@@ -154,14 +156,14 @@ def test_a_photo_too_large_to_be_one_is_named(photo_folder):
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
     folder = photo_folder()
     (folder / "oak" / "huge.png").write_bytes(bomb)
-    with pytest.raises(photos.PhotoError, match=r"huge\.png"):
+    with pytest.raises(photos.PhotoError, match=r"huge\.png \(too large \(900 megapixels\): shrink it; .*magick"):
         photos.load(folder)
 
 
 def test_a_photo_twice_in_its_class_is_left_out_with_a_warning(photo_folder):
     folder = photo_folder()
     shutil.copy(folder / "oak" / "0.jpg", folder / "oak" / "copy.jpg")
-    with pytest.warns(UserWarning, match=r"left out 1 photos that stand twice .*copy\.jpg"):
+    with pytest.warns(UserWarning, match=r"left out 1 photo that their class has twice: oak.copy\.jpg"):
         found = photos.load(folder)
     assert [path.name for path in found.paths[:3]] == ["0.jpg", "1.jpg", "2.jpg"]
     assert found.labels.tolist() == [0, 0, 0, 1, 1, 1]
@@ -222,14 +224,17 @@ def test_groups_of_a_photo_left_out_as_a_duplicate_do_no_harm(photo_folder):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (listing([f"{name},g" for name in NAMES], "photo,leaf"), "needs the columns file and group"),
-        ("", "needs the columns file and group"),
-        (listing([]), "needs the columns file and group"),
-        (listing([f"{name},g" for name in NAMES[:-2]]), r"names no group for pine/1\.jpg; pine/2\.jpg"),
-        (listing([f"{name},g" for name in [*NAMES, "elm/0.jpg"]]), r"not there: elm/0\.jpg"),
-        (listing([*(f"{name},g" for name in NAMES[:-1]), NAMES[-1]]), r"names no group for pine/2\.jpg"),
+        (
+            listing([f"{name},g" for name in NAMES], "photo,leaf"),
+            r"line 1: no column is called file or group\. Columns: photo, leaf",
+        ),
+        ("", r"groups\.csv, line 1: no column is called file or group.*it is empty"),
+        (listing([]), r"groups\.csv has no row for oak/0\.jpg; .*; and 1 more"),
+        (listing([f"{name},g" for name in NAMES[:-2]]), r"has no row for pine/1\.jpg; pine/2\.jpg"),
+        (listing([f"{name},g" for name in [*NAMES, "elm/0.jpg"]]), r"not there: line 8: elm/0\.jpg"),
+        (listing([*(f"{name},g" for name in NAMES[:-1]), NAMES[-1]]), r"line 7: 1 cells .*'pine/2\.jpg'"),
         (listing([*(f"{name},g" for name in NAMES[:-1]), f"{NAMES[-1]},"]), r"names no group for pine/2\.jpg"),
-        (listing([*(f"{name},g" for name in NAMES), "oak/0.jpg,h"]), r"oak/0\.jpg"),
+        (listing([*(f"{name},g" for name in NAMES), "oak/0.jpg,h"]), r"two groups for oak/0\.jpg \(g, h\)"),
     ],
     ids=["columns", "empty", "no rows", "missing", "unknown", "short row", "empty group", "two groups"],
 )
@@ -512,10 +517,8 @@ def test_leaf_pairs_stand_in_the_table():
 
 
 def test_a_label_file_that_names_a_sheet_that_is_not_there_is_refused(tmp_path, monkeypatch):
-    from helpers.packaged import photo_sets
-
     rows = [{"sheet": "oak_disease", "index": "00", "row": "0", "column": "0"}]
-    monkeypatch.setattr(photo_sets, "table", lambda entry: rows)
+    monkeypatch.setattr(catalogues, "rows", lambda name: rows)
     with pytest.raises(ValueError, match=r"data/leaves.csv names sheets that agml 0.7.4 does not hold: oak_disease"):
         photo_sets.leaves(tmp_path, photos.catalogue()["leaves"])
     assert not list(tmp_path.iterdir())

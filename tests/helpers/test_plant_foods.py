@@ -132,14 +132,14 @@ def photo_names():
     ("rows", "told"),
     [
         (ROWS[:3], r"table\.csv has no row for oak/1\.jpg\."),
-        ([*ROWS, "oak/7.jpg,lost,1"], r"not there: row 6: oak/7\.jpg"),
-        ([*ROWS, ROWS[0]], r"names pine/1\.jpg twice, last in row 6"),
-        ([*ROWS[:3], "oak/1.jpg, ,1"], r"no text in row 5 \(oak/1\.jpg\)"),
-        ([*ROWS[:3], "oak/1.jpg,old oak,tall"], "no number: row 5, column height: 'tall'"),
-        ([*ROWS[:3], "oak/1.jpg,old oak,"], "row 5, column height: ''"),
-        ([*ROWS[:3], "oak/1.jpg,old oak"], "row 5, column height: None"),
-        ([*ROWS[:3], "oak/1.jpg,old oak,nan"], "row 5, column height: 'nan'"),
-        ([*ROWS[:3], "oak/1.jpg,old, oak,1"], "row 5 has more cells than the header; put a text with commas in quotes"),
+        ([*ROWS, "oak/7.jpg,lost,1"], r"not there: line 6: oak/7\.jpg"),
+        ([*ROWS, ROWS[0]], r"names pine/1\.jpg twice, last in line 6"),
+        ([*ROWS[:3], "oak/1.jpg, ,1"], r"no text in line 5 \(oak/1\.jpg\)"),
+        ([*ROWS[:3], "oak/1.jpg,old oak,tall"], "no number: line 5, column height: 'tall'"),
+        ([*ROWS[:3], "oak/1.jpg,old oak,"], "line 5, column height: ''"),
+        ([*ROWS[:3], "oak/1.jpg,old oak"], "line 5, column height: ''"),
+        ([*ROWS[:3], "oak/1.jpg,old oak,nan"], "line 5, column height: 'nan'"),
+        ([*ROWS[:3], "oak/1.jpg,old, oak,1"], r"line 5: 4 cells under 3 columns: \['oak/1\.jpg', 'old', ' oak', '1'\]"),
     ],
     ids=["no row", "no photo", "twice", "no text", "a word", "nothing", "short row", "NaN", "comma"],
 )
@@ -149,7 +149,7 @@ def test_a_table_that_does_not_fit_is_refused_by_row(photo_folder, rows, told):
 
 
 def test_a_table_without_a_column_file_is_refused(photo_folder):
-    with pytest.raises(photos.PhotoError, match=r"table\.csv needs a column file; it has one row per photo"):
+    with pytest.raises(photos.PhotoError, match=r"table\.csv, line 1: no column is called file\. .*photo, text"):
         photos.load(write_table(photo_folder(each=2), ROWS, "photo,text,height"))
 
 

@@ -1,50 +1,51 @@
-"""Metrics are displayed as machines and people read them."""
+"""A lesson's metrics come back from its notebook, and decide the article's claims."""
 
 import json
 
-import nbformat
+import pytest
 
 from helpers import report
 
-v4 = nbformat.v4
+
+@pytest.fixture(autouse=True)
+def displayed(monkeypatch):
+    """Return what is displayed; nothing reported before counts."""
+    found = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw, metadata=None: found.append((data, metadata)))
+    monkeypatch.setattr(report, "_reported", {})
+    return found
 
 
-METRICS = {"lesson": "00", "label": "right", "metrics": {"main": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 10}}}
-
-
-def test_the_main_metric_is_described_in_a_few_words():
-    main = {"value": 0.9057, "low": 0.859, "high": 0.938, "n": 210}
-    found = {"label": "of flowers named right", "metrics": {"more": {}, "main": main}}
-    assert report.describe(found) == "0.906 [0.859 0.938] of flowers named right, n = 210"
-    main |= {"low": None, "high": None}
-    assert report.describe(found) == "0.906 of flowers named right, n = 210"
+def test_metrics_are_displayed_for_machines_and_people_and_read_back(displayed):
+    report.show_metrics("04_species", "flowers", "m", "right", main=(0.5, 0.4, 0.6, 10), other=(2, None, None, 3))
+    data, _ = displayed[0]
+    assert data["text/plain"] == "main metric: 0.500 [0.400 0.600] right, n = 10"
+    notebook = {"cells": [{"source": ""}, {"outputs": [{}, {"data": json.loads(json.dumps(data))}]}]}
+    assert report.metrics_of(notebook)["metrics"]["other"] == {"value": 2, "low": None, "high": None, "n": 3}
+    assert report.metrics_of({"cells": []}) == {}
     assert report.describe({}) == "none"
+    assert report.describe({"metrics": {"main": {"value": 2, "low": None, "n": 3}}, "label": "x"}) == "2.000 x, n = 3"
 
 
-def test_metrics_are_displayed_as_the_contract_says(monkeypatch):
-    shown = []
-    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
-    report.show_metrics("01", "flowers", "resnet_50", "right", main=(0.5, 0.4, 0.6, 10), speed=(2, None, None, 1))
-    (data,) = shown
-    assert set(data) == {report.METRICS, "text/plain"}
-    payload = data[report.METRICS]
-    assert json.loads(json.dumps(payload)) == payload
-    assert {name: payload[name] for name in ("lesson", "source", "photo_set", "module")} == {
-        "lesson": "01",
-        "source": "packaged",
-        "photo_set": "flowers",
-        "module": "resnet_50",
-    }
-    assert payload["metrics"] == {
-        "main": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 10},
-        "speed": {"value": 2, "low": None, "high": None, "n": 1},
-    }
-    assert report.describe(payload) in data["text/plain"]
+def test_claims_are_decided_by_what_lessons_report_or_committed(displayed, tmp_path, monkeypatch):
+    rows = '[{}]\nclaim = "c{}"\nlesson = "{}"\nverdict = "holds"\nfigure = "{{main.value:.1f}}"\n'
+    (tmp_path / "claims.toml").write_text("".join(rows.format(f"r{n}", n, f"0{n}_a") for n in (1, 2, 3)))
+    monkeypatch.setattr(report, "DATA", tmp_path)
+    monkeypatch.setattr(report, "NOTEBOOKS", tmp_path)
+    report.show_metrics("01_a", "", "", "", main=(0.51, 0, 1, 1))
+    (tmp_path / "02_a.ipynb").write_text(json.dumps({"cells": [{"outputs": [{"data": displayed[0][0]}]}]}))
+    report.show_claims()
+    data, metadata = displayed[1]
+    assert metadata == {"course": {"claims": True}}
+    assert data["text/markdown"].splitlines()[2:] == [
+        "| c1 | 01 | holds | 0.5 |",
+        "| c2 | 02 | holds | 0.5 |",
+        "| c3 | 03 | not tested yet |  |",
+    ]
 
 
-def test_metrics_are_found_in_a_lesson_and_are_empty_where_there_are_none():
-    shown = v4.new_output("display_data", {report.METRICS: METRICS, "text/plain": "0.5"})
-    cell = v4.new_code_cell("", outputs=[v4.new_output("stream", text="hm"), shown])
-    title = v4.new_markdown_cell("# Title")
-    assert report.metrics_of(v4.new_notebook(cells=[title, v4.new_code_cell("1"), cell])) == METRICS
-    assert report.metrics_of(v4.new_notebook(cells=[title])) == {}
+def test_measured_runs_are_a_table_with_a_row_each(displayed):
+    report.show_runs()
+    lines = displayed[0][0]["text/markdown"].splitlines()
+    assert len(lines) == 2 + len(json.loads((report.DATA / "runs.json").read_text()))
+    assert {line.count("|") for line in lines} == {10}

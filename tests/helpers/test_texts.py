@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from helpers import evaluation, texts
-from sources import cache, fetch, glosses
+from sources import cache, extraction, fetch
+from sources.recipes import glosses
 
 
 @pytest.fixture(scope="module")
@@ -115,8 +116,8 @@ def test_vectors_are_what_the_module_gives_in_the_order_of_the_texts(empty_cache
 
 
 def test_a_second_call_reads_the_vectors_and_another_text_does_not(empty_cache, counting_module, monkeypatch):
-    runs, run = [], texts._run
-    monkeypatch.setattr(texts, "_run", lambda *given: runs.append(1) or run(*given))
+    runs, run = [], extraction.of_texts
+    monkeypatch.setattr(extraction, "of_texts", lambda *given: runs.append(1) or run(*given))
     first = texts.encode(["oak", "pine"], counting_module)
     np.testing.assert_array_equal(texts.encode(np.array(["oak", "pine"], object), counting_module), first)
     assert len(runs) == 1

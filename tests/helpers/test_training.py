@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import blobs
+from making import blobs
 
 from helpers import HubLayer, features, photos, training
 
@@ -220,7 +220,7 @@ def test_an_augmented_whole_model_augments_in_training_alone(mean_module, colour
 def tuned(head, pixels, blooms):
     """Return a model fine-tuned for two steps at a low rate, and the head's weights before."""
     before = head.get_weights()
-    options = {"share": 0.3, "epochs": 1, "learning_rate": 1e-6, "batch_size": 8}
+    options = {"proportion": 0.3, "epochs": 1, "learning_rate": 1e-6, "batch_size": 8}
     return training.fine_tune("mobilenet_v2", head, pixels, blooms.labels, **options), before
 
 

@@ -9,6 +9,7 @@ import nbformat
 import pytest
 
 v4 = nbformat.v4
+pytestmark = pytest.mark.tensorflow  # the kernel is what takes long
 
 
 def executed(source, *outputs, number):

@@ -142,6 +142,7 @@ def outputs_of(notebook):
     return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
 
+@pytest.mark.tensorflow
 def test_every_lesson_runs_with_quick_parameters(lesson, tmp_path):
     import papermill
 
@@ -152,6 +153,7 @@ def test_every_lesson_runs_with_quick_parameters(lesson, tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("folder", FOLDERS)
 @pytest.mark.parametrize("stem", ["04_species", "05_disease"])
 def test_training_lessons_run_whole_on_a_folder_of_photos(stem, folder, tmp_path):

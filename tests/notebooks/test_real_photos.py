@@ -10,6 +10,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from helpers import evaluation, features, photos
 
+pytestmark = pytest.mark.tensorflow
 REAL = Path(__file__).resolve().parents[3] / "shared" / "photos"
 
 

@@ -20,7 +20,7 @@ import pytest
 
 from sources import cache, fetch
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SHARED_CACHE = cache.root()
 CONTENT = b"the right bytes"
 ORIGIN = {

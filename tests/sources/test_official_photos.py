@@ -13,7 +13,7 @@ import requests
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from helpers import features, modules, photos
+from helpers import features, photos
 from sources import cache
 
 SETS = {"tf_flowers": 30, "plant_village": 300, "beans": 12, "cassava": 30}  # examples, so that no class stays empty
@@ -220,11 +220,11 @@ def test_a_folder_of_that_name_is_the_reader_s_own(monkeypatch, photo_folder, so
 
 def test_where_the_library_is_missing_the_command_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    command = r"python3 -m helpers install --lock requirements-official\.txt"
+    command = r"python3 -m course install --lock official"
     with pytest.raises(photos.PhotoError, match=f"not whole here.*`{command}`"):
         photos.load("beans")
     assert left_in_the_cache() == []
-    assert (course.ROOT / "requirements-official.txt").is_file()
+    assert (cache.ROOT / "requirements" / "official.txt").is_file()
 
 
 def test_offline_nothing_is_asked_for(monkeypatch):
@@ -240,18 +240,3 @@ def test_a_small_disk_is_said_before_the_download(monkeypatch):
     monkeypatch.setattr(tfds, "builder", lambda *_, **__: pytest.fail("it was asked for"))
     with pytest.raises(photos.PhotoError, match=r"needs 5\.4 GB of disk.*set COURSE_CACHE"):
         photos.load("cassava")
-
-
-def test_prepare_leaves_them_to_the_first_use(monkeypatch):
-    asked = []
-    monkeypatch.setattr(photos, "load", asked.append)
-    monkeypatch.setattr(modules, "is_ready", lambda name: True)
-    course.prepare()
-    assert asked == ["flowers", "bean_leaves", "leaves", "plant_foods"]
-
-
-def test_doctor_says_under_which_source_they_are_there(capsys):
-    course.doctor()
-    said = capsys.readouterr().out
-    assert "photo sets: flowers, bean_leaves, leaves, plant_foods\n" in said
-    assert "COURSE_SOURCE=official also tf_flowers, plant_village, beans, cassava" in said

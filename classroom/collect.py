@@ -1,0 +1,216 @@
+"""What students hand in: every file found, the student and the assignment recognised, the cells read."""
+
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+
+from classroom import cells
+
+READ_LIMIT, KEPT_LIMIT = 300_000_000, 20_000_000  # bytes: of a file, and of its cells without outputs
+JUNK = re.compile(r"\.|__MACOSX$|__pycache__$|~\$|Thumbs\.db$|desktop\.ini$", re.I)  # what systems leave behind
+ARCHIVES = (".zip", ".7z", ".rar", ".gz", ".tgz", ".tar", ".xz", ".bz2")
+COPY = re.compile(r"(\s*\(\d+\)|[\s_-]+(copy|kopie|copie|copia)[\s_-]*\(?\d*\)?)+$", re.I)
+SYSTEMS = [  # the names that learning systems give to what they hand out: Canvas, Moodle, Blackboard
+    re.compile(r"(?P<student>[^_]+)_(?:LATE_)?(?P<number>\d+)_\d+_.+"),
+    re.compile(r"(?P<student>.+?)_(?P<number>\d+)_assignsubmission_.*"),
+    re.compile(r".+_(?P<student>[^_]+)_attempt_\d{4}-.*(?P<number>)"),
+]
+
+
+@dataclass
+class Submission:
+    """A student's file of one assignment; assignment is "" and cells is None where none was recognised."""
+
+    student: str
+    assignment: str = ""
+    path: Path | None = None
+    cells: list | None = None  # dicts of cell_type, source, grade_id, attachments
+    flags: list = field(default_factory=list)
+    notes: list = field(default_factory=list)
+    number: str = ""  # what a learning system calls the student
+
+    def flag(self, flag: str, note: str) -> None:
+        """Add a flag, and a note of what it means here."""
+        self.flags.append(flag)
+        self.notes.append(note)
+
+
+def collect(folder: Path, releases: Mapping, assignment: str = "", skip: Path | None = None) -> list[Submission]:
+    """Return what was handed in, by student and assignment; only what systems leave behind goes unseen.
+
+    Args:
+        folder: STUDENT/NAME/NAME.ipynb, STUDENT/NAME.ipynb, STUDENT.ipynb, STUDENT_NAME.ipynb, NAME/STUDENT.ipynb and
+            what Canvas, Moodle and Blackboard make of them, mixed as they come.
+        releases: {name: the students' notebook}.
+        assignment: what a notebook is that tells nothing of itself.
+        skip: a folder in it that nobody handed in.
+    """
+    every, numbers, found = [], {}, {}
+    for top in _inside(folder):
+        if top.name in releases and top.is_dir() and not top.is_symlink():
+            every += [each for entry in _inside(top) for each in _entry(entry, releases, assignment, top.name)]
+        elif top != skip:
+            every += _entry(top, releases, assignment)
+    for each in every:
+        numbers.setdefault(each.student, set()).add(each.number)
+    for each in every:
+        if len(numbers[each.student] - {""}) > 1:
+            each.flag("same name", f"Several students are called {each.student}; told apart by their system's number.")
+            each.student = f"{each.student} {each.number}".strip()
+        found.setdefault((each.student, each.assignment), []).append(each)
+    return [_chosen(several) for _, several in sorted(found.items())]
+
+
+def _inside(folder):
+    return sorted(path for path in folder.iterdir() if not JUNK.match(path.name))
+
+
+def _entry(entry, releases, assignment, named=""):
+    """Return the submissions in a file, or in a student's folder."""
+    files, made, others = [entry], [], []
+    if entry.is_dir() and not entry.is_symlink():
+        files = [path for path in sorted(entry.rglob("*")) if path.is_symlink() or not path.is_dir()]
+        files = [path for path in files if not any(map(JUNK.match, path.relative_to(entry).parts))]
+    student, number, doubt = _student(_said(entry.name) if entry.is_dir() else _stem(entry), releases)
+    for path in files:
+        if _is_notebook(path):
+            made.append(Submission(student, path=path, number=number))
+            try:
+                _read(made[-1], releases, {*path.relative_to(entry).parts, named}, assignment)
+            except (
+                Exception
+            ) as error:  # a broken notebook raises whatever its broken part makes json and nbformat raise
+                why = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+                made[-1].cells = None
+                made[-1].flag("not a notebook", f"{_said(path.name)} can't be read ({why}). Ask for it again.")
+        else:
+            others.append(_said(path.name))
+    listed = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
+    if made and others:
+        made[0].flag("other files", f"Also handed in, and not looked at: {listed}.")
+    elif not made:
+        packed = any(name.lower().endswith(ARCHIVES) for name in others)
+        cure = "Unpack it into a folder called like the student" if packed else "Ask for the .ipynb file"
+        made = [Submission(student, named, number=number)]
+        made[0].flag("no notebook", f"Handed in: {listed or 'an empty folder'}. {cure}, and grade again.")
+    for each in made if doubt else []:
+        each.flag("renamed", f"{_said(entry.name)} is taken for {student}'s.")
+    return made
+
+
+def _said(name):
+    """Return a file's name as text; one that is not in UTF-8 is read as Windows wrote it."""
+    try:
+        return unicodedata.normalize("NFC", os.fsencode(name).decode())
+    except UnicodeDecodeError:
+        return os.fsencode(name).decode("cp1252", "backslashreplace")
+
+
+def _stem(path):
+    """Return a file's name without its suffixes, of which .ipynb.txt are two."""
+    return re.sub(r"(\.ipynb)?\.[^.\s]{1,5}$", "", _said(path.name), flags=re.I) or _said(path.name)
+
+
+def _longest(releases):
+    return sorted(releases, key=len, reverse=True)
+
+
+def _student(text: str, releases: Iterable[str]) -> tuple[str, str, bool]:
+    """Return whose a name is, their number in a learning system, and whether the name said more than that."""
+    for system in SYSTEMS:
+        if match := system.fullmatch(text):
+            return match["student"], match["number"], False
+    text = COPY.sub("", text) or text
+    for name in _longest(releases):
+        before, _, after = (part.strip(" _-+.") for part in text.partition(name))
+        if name in text and (before or after):
+            return COPY.sub("", before or after), "", bool(before and COPY.sub("", f" {after}").strip("0123456789 "))
+    return text, "", False
+
+
+def _is_notebook(path):
+    """Whether a file is meant as a notebook, whatever it is called."""
+    name = path.name.lower()
+    if ".ipynb" in name or path.is_symlink() or not path.is_file() or path.suffix.lower() not in ("", ".txt", ".json"):
+        return ".ipynb" in name and not name.endswith(ARCHIVES)
+    with path.open("rb") as file:
+        return b'"cells"' in file.read(2000)
+
+
+def _read(read, releases, folders, assignment):
+    """Read a notebook, and recognise its assignment: by its cells, then by its name."""
+    stem = _stem(read.path)
+    named = [name for name in _longest(releases) if name in folders or name in stem] + [assignment or ""]
+    read.assignment = named[0]
+    if read.path.is_symlink() or not read.path.is_file():
+        raise ValueError("it is a link, which is not followed, or no file")
+    size = read.path.stat().st_size
+    read.cells = read_cells(read.path.read_bytes()) if size <= READ_LIMIT else []
+    kept = len(json.dumps(read.cells))
+    if size > READ_LIMIT or kept > KEPT_LIMIT:
+        raise ValueError(
+            f"it has {size:,} bytes, {kept:,} without outputs; the limits are {READ_LIMIT:,} and {KEPT_LIMIT:,}. Cure: "
+            "Kernel > Restart Kernel and Clear Outputs of All Cells, shrink pasted pictures, save"
+        )
+    known = {name: len(cells.places(read.cells, cells.wanted(release))) for name, release in releases.items()}
+    best = max(known, key=lambda name: (known[name], name == named[0]))
+    read.assignment = best if known[best] else read.assignment
+    if not read.assignment:
+        read.cells = None
+        return read.flag("not recognised", "No cell of any assignment is in it; name one: --assignment.")
+    if not known[best]:
+        read.flag("empty", "None of the assignment's cells is in it.")
+    if read.assignment not in stem or read.path.suffix != ".ipynb":
+        read.flag("renamed", f"Recognised by its cells; the file is called {_said(read.path.name)}.")
+
+
+def read_cells(data: bytes) -> list[dict]:
+    """Return a notebook's cells as dicts of cell_type, source, grade_id and attachments; all else is dropped."""
+    notebook = json.loads(data.decode(json.detect_encoding(data), "surrogatepass"))
+    if notebook.get("nbformat", 4) < 4:
+        for cell in (cell for part in notebook["worksheets"] for cell in part["cells"]):
+            cell |= {key: _joined(cell[key]) for key in ("source", "input") if key in cell} | {"outputs": []}
+        notebook = nbformat.convert(nbformat.from_dict(notebook), 4)
+    return [_cell(cell) for cell in notebook["cells"]]
+
+
+def _cell(cell):
+    nbgrader = _dict(_dict(cell.get("metadata")).get("nbgrader"))
+    key, source = nbgrader.get("grade_id"), cell.get("source", "")
+    pictures = {name: _dict(parts) for name, parts in _dict(cell.get("attachments")).items()}
+    pictures = {name: {kind: _joined(data) for kind, data in parts.items()} for name, parts in pictures.items()}
+    plain = {
+        "cell_type": str(cell.get("cell_type")),
+        "source": _joined(source).replace("\r\n", "\n"),
+        "attachments": pictures,
+    }
+    plain["grade_id"] = key if isinstance(key, str) else None
+    # Half a surrogate pair can be in JSON, but in no file: it becomes a question mark.
+    return json.loads(json.dumps(plain, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _joined(source):
+    return "".join(map(str, source)) if isinstance(source, list) else str(source)
+
+
+def _dict(value):
+    return value if isinstance(value, dict) else {}
+
+
+def _chosen(several):
+    """One of a student's files of one assignment: what can be read, has its own name, is newest."""
+    rank = lambda each: (_stem(each.path) == each.assignment, each.path.lstat().st_mtime_ns) if each.path else ()  # noqa: E731
+    best, *others = sorted(several, key=lambda each: (each.cells is not None, rank(each)), reverse=True)
+    if others:
+        names = ", ".join(_said(each.path.name) if each.path else each.notes[0] for each in others)
+        what = "graded" if best.cells is not None else "unreadable like the others:"
+        best.flag(
+            "several files", f"{len(several)} files; {what} {_said(best.path.name) if best.path else ''}, not {names}."
+        )
+    return best

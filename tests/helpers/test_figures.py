@@ -1,0 +1,86 @@
+"""A figure says in words what it shows, credits its photos, and marks what may not be published."""
+
+import matplotlib
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers import figures, photos
+
+matplotlib.use("Agg")
+HEADS = {"a head": (0.9, 0.8, 0.95), "another": (0.5, 0.4, 0.6)}
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Return what is displayed: a list of (data, metadata) that grows."""
+    found = []
+    monkeypatch.setattr(figures, "display", lambda data, raw, metadata: found.append((data, metadata)))
+    yield found
+    for data, metadata in found:
+        assert data["image/png"].startswith(b"\x89PNG")
+        assert metadata["image/png"]["alt"] == data["text/plain"]
+    assert not figures.plt.get_fignums()
+
+
+@pytest.fixture
+def trees(photo_folder):
+    return photos.load(photo_folder())
+
+
+SET = {  # function, arguments after the set, what the alt text says
+    "grid": ("photo_grid", ([0, 4], ["an oak\nin snow", "a pine"]), "2 photos of own photos: an oak in snow, a pine."),
+    "names": ("top_names", (1, ["a_b", "c"], [0.7, 0.25], "says"), "bars: says: a_b 0.70, c 0.25."),
+    "heat": ("heat_map", (0, np.eye(4), "gradient"), "A photo of oak, and a heat map of the gradient: 25% above 0."),
+    "two": (
+        "two_ways",
+        (4, ["x"], [0.5], HEADS, 0.3),
+        "A bean leaf (pine). The complete model's first names for it: x",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SET)
+def test_a_figure_of_photos_has_its_words_and_its_set_decides_whether_it_is_published(trees, shown, kind):
+    name, arguments, told = SET[kind]
+    for card in ({}, {"show": True, "credit": "A. Gardener"}):
+        trees.card.update(card)
+        getattr(figures, name)(trees, *arguments)
+    assert [metadata["course"]["publish"] for _, metadata in shown] == [False, True]
+    assert all(told in data["text/plain"] for data, _ in shown)
+    assert shown[0][0]["image/png"] != shown[1][0]["image/png"]  # the credit is in the picture
+
+
+PLAIN = {
+    "bars": (({"one": (["a_b"], [0.25])},), "Bar charts of probability. one: a_b 0.25."),
+    "accuracies": ((HEADS, 0.3, "Heads"), "Heads with 95 % intervals: a head 0.900, 0.800 to 0.950; another 0.500, "),
+    "curves": (({"m": ([0.1, 0.5], [0, 0], [1, 1])}, [1, 5], "photos", "T"), "T, accuracy by photos. m: 0.10 at 1, "),
+    "grid_of_shares": ((np.array([[0.1, 0.2], [0.3, 0.4]]), "where"), "from the top row down: 0.10 0.20; 0.30 0.40."),
+    "confusion": ((np.array([[3, 1], [0, 2]]), ("a", "b")), "Share named right: a 0.75, b 1.00."),
+    "similarity": ((np.full((4, 4), 0.5), ["a", "a", "b", "b"], "S"), "S: a, b. Mean within a group 0.50, between"),
+    "against_cost": (({"p": HEADS}, {"a head": 2e9, "another": 1}, "sums"), "p: another 0.500, a head 0.900. sums: "),
+    "decisions": (
+        ({"One": [("So?", "this", "why"), ("Or?", "that", "so")]}, "Take"),
+        "One: So? Yes: this (why); One: ",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_figure_without_photos_has_its_words_and_is_published(shown, name):
+    arguments, told = PLAIN[name]
+    getattr(figures, name)(*arguments)
+    ((data, metadata),) = shown
+    assert told in data["text/plain"]
+    assert metadata["course"] == {"publish": True, "save": None}
+
+
+def test_a_figure_for_use_elsewhere_says_so(shown):
+    figures.decisions({"One": [("So?", "this", "why")]}, "Take", save="take.png")
+    assert shown[0][1]["course"]["save"] == "take.png"
+
+
+def test_the_first_photo_of_each_class_is_shown_where_none_is_named(trees, shown):
+    Image.new("RGB", (9, 9)).save(trees.paths[0])
+    figures.photo_grid(trees)
+    assert shown[0][0]["text/plain"].endswith("own photos: oak, pine.")
