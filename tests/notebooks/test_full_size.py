@@ -120,7 +120,7 @@ def lesson_05():
     """Return what lesson 05 defines to load two sides, run without the rest of it."""
     cells = nbformat.read(paths.NOTEBOOKS / "05_disease.ipynb", 4).cells
     names = {"np": np, "pd": pd, "photos": photos, "evaluation": evaluation, "SimpleNamespace": SimpleNamespace}
-    names |= {"crop": "leaves", "photo_set": "", "field_set": "", "seed": 0}
+    names |= {"crop": "leaves", "photo_set": "", "field_set": "", "folds": 5, "seed": 0}
     for cell in cells:
         if cell.source.startswith(("def load_sides", "def keep_shared")):
             exec(cell.source, names)
