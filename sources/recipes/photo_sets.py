@@ -4,18 +4,37 @@ its own.
 """
 
 import csv
+from pathlib import Path
 
 import numpy as np
+import pandas
 from PIL import Image
 from scipy import ndimage
 
-from sources import catalogues, fetch
-from sources.recipes.plant_foods import plant_foods  # noqa: F401  a recipe like the others
+from sources import cache, catalogues, fetch
+from sources.recipes.plant_foods import plant_foods
 
-CELL, FRAME = (
-    300,
-    3,
-)  # pixels of a sheet's cell, a photo with its caption below, and of the black frame around the photo
+CELL, FRAME = 300, 3  # pixels: a sheet's cell, a photo with its caption below, and the black frame around the photo
+
+
+def folder(card: dict) -> Path:
+    """Return the folder of a packaged set, built on first use."""
+    table = [(catalogues.DATA / card["table"]).read_bytes()] if "table" in card else []
+    key = catalogues.fingerprint(*(origin["sha256"] for origin in card["origins"]), *table)
+    return cache.prepared(f"photos/{card['name']}-{key}", lambda part: RECIPES[card["name"]](part, card))
+
+
+def of_table(folder: Path, card: dict, column: str) -> dict:
+    """Return the parts of a helpers.photos.PhotoSet whose labels, groups and notes are in a table of data/."""
+    rows = catalogues.rows(card["table"])
+    class_names = tuple(sorted({row[column] for row in rows}))
+    return {
+        "paths": tuple(folder / panel_name(row) for row in rows),
+        "labels": np.array([class_names.index(row[column]) for row in rows], np.int32),
+        "class_names": class_names,
+        "groups": np.array([row[card["groups"]] for row in rows], dtype=str),
+        "table": pandas.DataFrame(rows),
+    }
 
 
 def flowers(folder, entry):
@@ -71,3 +90,6 @@ def _copy(photo, folder, label, classes):
     target = folder / f"{label} {classes[label]}"
     target.mkdir(exist_ok=True)
     (target / photo.name).write_bytes(photo.read_bytes())
+
+
+RECIPES = {"flowers": flowers, "bean_leaves": bean_leaves, "leaves": leaves, "plant_foods": plant_foods}
