@@ -25,7 +25,10 @@ SYSTEMS = [  # the names that learning systems give to what they hand out: Canva
 
 @dataclass
 class Submission:
-    """A student's file of one assignment; assignment is "" and cells is None where none was recognised."""
+    """A student's file of one assignment; assignment is "" and cells is None where none was recognised.
+
+    The lower half is what grade makes of it. An assignment's own solution is a submission of the student "".
+    """
 
     student: str
     assignment: str = ""
@@ -34,6 +37,14 @@ class Submission:
     flags: list = field(default_factory=list)
     notes: list = field(default_factory=list)
     number: str = ""  # what a learning system calls the student
+
+    kept: Path | None = None  # the folder of its results
+    notebook: str | None = None  # what is graded
+    key: str = ""  # the same as long as nothing has changed
+    enders: str = ""  # the cells that may end a kernel
+    answers: dict = field(default_factory=dict)  # {grade_id: text} of the short answers
+    ids: dict = field(default_factory=dict)  # {(student, assignment, grade_id): answer id}
+    before: dict = field(default_factory=dict)  # its last result
 
     def flag(self, flag: str, note: str) -> None:
         """Add a flag, and a note of what it means here."""
@@ -107,7 +118,7 @@ def _entry(entry, releases, assignment, named=""):
 def _said(name):
     """Return a file's name as text; one that is not in UTF-8 is read as Windows wrote it."""
     try:
-        return unicodedata.normalize("NFC", os.fsencode(name).decode())
+        return unicodedata.normalize("NFC", os.fsencode(name).decode()).strip() or "_"
     except UnicodeDecodeError:
         return os.fsencode(name).decode("cp1252", "backslashreplace")
 

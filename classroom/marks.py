@@ -64,9 +64,8 @@ class Marks:
         typed = {row["answer id"]: row for row in typed}
         self.rows = dict(typed)
         owners = {key: _triple(row) for key, row in typed.items()} | self.current
-        for number, cells in tables.rows(path, (*GIVEN[:3], "points")) if path.exists() else []:
-            row, where = {name: unquoted(cell) for name, cell in cells.items()}, f"{path}, line {number}"
-            named = _triple(row)
+        for number, row in table(path, (*GIVEN[:3], "points")):
+            where, named = f"{path}, line {number}", _triple(row)
             key = row.get("answer id") or before.get(named) or _id(*named, row.get("answer", ""))
             owner = owners.get(key, named)  # a spreadsheet may have lost letters of a name
             if owner != named and named in owners.values():
@@ -139,8 +138,13 @@ def _check_points(where, text, most):
     raise CourseError(f"{where}: {text} is no number of points from 0 to {most:g}.")
 
 
-def unquoted(cell: str) -> str:
-    """Return a cell without the quote that write put before it."""
+def table(path: Path, needed: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
+    """Return the rows of a table that write has written, with their lines; none if it isn't there."""
+    rows = tables.rows(path, needed) if path.exists() else []
+    return [(line, {name: _unquoted(cell) for name, cell in row.items()}) for line, row in rows]
+
+
+def _unquoted(cell):
     return cell[1:] if cell[:1] == "'" and cell[1:2] in tuple("=+-@") else cell
 
 
