@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sources import cache, catalogues
+from sources import cache, catalogues, engines
 from sources.catalogues import source
 
 RECIPE = 2  # raise it when what sources.recipes builds changes: every module is then built anew
@@ -167,6 +167,8 @@ def _build(name, folder):
         saved_model.save_backbone(folder, **parts)
     else:
         saved_model.save(folder, spec=spec, **parts)
+    if size := entry(name)["input_size"]:
+        engines.converted(name, str(folder), f"{name}-{fingerprint(name)}", size)  # too slow to be left to a lesson
 
 
 def official_model(architecture, weights="imagenet", include_top=True, pooling=None, input_shape=None):

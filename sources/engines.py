@@ -62,7 +62,10 @@ def converted(
 
     A file that is not as it was written is made again.
     """
-    entry = _entry(label, identity, size, representative, _litert()[0])
+    version, why = _litert()
+    if why:
+        return Path(), why
+    entry = _entry(label, identity, size, representative, version)
     for _ in range(2):
         made = cache.prepared(entry, lambda part: _convert(part, folder, size, representative))
         if (made / "why_not.txt").exists():

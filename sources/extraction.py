@@ -93,10 +93,7 @@ def _may_be_cut(path):
 
 def _refuse(suspects, paths):
     if broken := photo_files.faults(suspects):  # the reader hears of all of them at once
-        raise photo_files.PhotoError(
-            f"{len(broken)} of {len(paths)} photos can't be decoded: {photo_files.some(list(broken.values()))} "
-            "photos.readable(photo_set) gives the set without them."
-        )
+        raise photo_files.undecodable(broken, len(paths))
 
 
 def contents(paths: Sequence[Path]) -> bytes:
