@@ -17,7 +17,7 @@ JUNK = re.compile(r"\.|__MACOSX$|__pycache__$|~\$|Thumbs\.db$|desktop\.ini$", re
 ARCHIVES = (".zip", ".7z", ".rar", ".gz", ".tgz", ".tar", ".xz", ".bz2")
 COPY = re.compile(r"(\s*\(\d+\)|[\s_-]+(copy|kopie|copie|copia)[\s_-]*\(?\d*\)?)+$", re.I)
 SYSTEMS = [  # the names that learning systems give to what they hand out: Canvas, Moodle, Blackboard
-    re.compile(r"(?P<student>[^_]+)_(?:LATE_)?(?P<number>\d+)_\d+_.+"),  # Canvas alone has one number for a student
+    re.compile(r"(?P<student>[^_]+)_(?:LATE_)?(?P<number>\d+)_\d{3,}_.+"),  # Canvas alone has one number for a student
     re.compile(r"(?P<student>.+?)_\d+_assignsubmission_.*(?P<number>)"),
     re.compile(r".+_(?P<student>[^_]+)_attempt_\d{4}-.*(?P<number>)"),
 ]
