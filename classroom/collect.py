@@ -17,8 +17,8 @@ JUNK = re.compile(r"\.|__MACOSX$|__pycache__$|~\$|Thumbs\.db$|desktop\.ini$", re
 ARCHIVES = (".zip", ".7z", ".rar", ".gz", ".tgz", ".tar", ".xz", ".bz2")
 COPY = re.compile(r"(\s*\(\d+\)|[\s_-]+(copy|kopie|copie|copia)[\s_-]*\(?\d*\)?)+$", re.I)
 SYSTEMS = [  # the names that learning systems give to what they hand out: Canvas, Moodle, Blackboard
-    re.compile(r"(?P<student>[^_]+)_(?:LATE_)?(?P<number>\d+)_\d+_.+"),
-    re.compile(r"(?P<student>.+?)_(?P<number>\d+)_assignsubmission_.*"),
+    re.compile(r"(?P<student>[^_]+)_(?:LATE_)?(?P<number>\d+)_\d{3,}_.+"),  # Canvas alone has one number for a student
+    re.compile(r"(?P<student>.+?)_\d+_assignsubmission_.*(?P<number>)"),
     re.compile(r".+_(?P<student>[^_]+)_attempt_\d{4}-.*(?P<number>)"),
 ]
 
@@ -94,9 +94,7 @@ def _entry(entry, releases, assignment, named=""):
             made.append(Submission(student, path=path, number=number))
             try:
                 _read(made[-1], releases, {*path.relative_to(entry).parts, named}, assignment)
-            except (
-                Exception
-            ) as error:  # a broken notebook raises whatever its broken part makes json and nbformat raise
+            except Exception as error:  # whatever its broken part makes json and nbformat raise
                 why = f"{type(error).__name__}: {error}".splitlines()[0][:300]
                 made[-1].cells = None
                 made[-1].flag("not a notebook", f"{_said(path.name)} can't be read ({why}). Ask for it again.")
