@@ -17,13 +17,19 @@ from sources import cache, catalogues, photo_files
 COPY, TWO_CLASSES, NO_PHOTO = "again in its class", "in two classes", "not readable"
 
 
-def folder(card):
-    """Return the folder (Path) of an official set, one numbered folder of photos per class, downloaded on first use.
+def folder(card: dict) -> Path:
+    """Return the folder of an official set, one numbered folder of photos per class, downloaded on first use.
 
-    card: its entry in data/photos.toml, with its name. All of the set's splits are merged. Photos are the bytes that
-    the set has, never encoded anew. What stops photo_folders.load is left out, since nobody can mend the set: a second
-    copy within a class, a photo in two classes, a file that is none; a warning counts them, left_out.csv names them.
-    Raises PhotoError under the packaged source, where tensorflow-datasets is missing, where the set can't be had.
+    All splits are merged. Photos are the bytes that the set has, never encoded again. What stops photo_folders.load is
+    left out, since nobody can repair the set: a second copy within a class, a photo in two classes, a file that is
+    none; a warning counts them, left_out.csv names them.
+
+    Args:
+        card: its entry in data/photos.toml, with its name.
+
+    Raises:
+        PhotoError: the source is packaged, tensorflow-datasets is missing, or the set can't be had.
+
     """
     if catalogues.source() != "official":
         raise photo_files.PhotoError(
@@ -57,12 +63,8 @@ def _examples(card, own):
         return tfds.as_numpy(builder.as_dataset(split="all", decoders={"image": tfds.decode.SkipDecoding()}))
     except ImportError as error:
         command = "`python3 -m course install --lock official`"
-        _refuse(
-            card,
-            f"the library is not whole here ({error})",
-            f"Run {command} in the course's folder, then the same",
-            error,
-        )
+        cure = f"Run {command} in the course's folder, then the same"
+        _refuse(card, f"the library is not whole here ({error})", cure, error)
     except Exception as error:  # a host, a checksum, an archive, a full disk: the library has no common error
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         _refuse(card, why, "Try again, with a network that reaches its host", error)
@@ -80,7 +82,7 @@ def _write(part, examples, card):
     classes = [part / f"{label:02d} {name}" for label, name in enumerate(card["classes"])]
     for each in classes:
         each.mkdir()
-    places, left_out = {}, []  # places: the paths at which one content stands; the first is written
+    places, left_out = {}, []  # places: the paths that have one content; the first is written
     for number, example in enumerate(examples):
         content, into = example["image"], classes[example["label"]]
         path = into / _name(example, number, into)
@@ -111,9 +113,9 @@ def _name(example, number, into):
 
 def _is_readable(content):
     try:
-        with Image.open(io.BytesIO(content)):
+        with Image.open(io.BytesIO(content), formats=photo_files.FORMATS):
             return True
-    except (OSError, Image.DecompressionBombError):  # UnidentifiedImageError is an OSError
+    except Exception:  # Pillow has no common error
         return False
 
 
