@@ -14,7 +14,8 @@ from scipy import ndimage
 from sources import cache, catalogues, fetch
 from sources.recipes.plant_foods import plant_foods
 
-CELL, FRAME = 300, 3  # pixels: a sheet's cell, a photo with its caption below, and the black frame around the photo
+CELL = 300  # pixels of a sheet's cell, a photo with its caption below
+FRAME = 3  # pixels of the black frame around the photo
 
 
 def folder(card: dict) -> Path:
@@ -37,7 +38,7 @@ def of_table(folder: Path, card: dict, column: str) -> dict:
     }
 
 
-def flowers(folder, entry):
+def flowers(folder: Path, entry: dict) -> None:
     """Write the ten flower species: 210 garden photos, PNG."""
     origin, archive = fetch.fetch_any(entry["origins"])
     with fetch.unpacked(archive, origin["file"]) as inner, fetch.unpacked(inner, "flower_images") as found:
@@ -47,7 +48,7 @@ def flowers(folder, entry):
             _copy(found / row["file"], folder, int(row["label"]), entry["classes"])
 
 
-def bean_leaves(folder, entry):
+def bean_leaves(folder: Path, entry: dict) -> None:
     """Write six bean leaves, JPEG, 500 px: the carrier's training photos (its other splits repeat them)."""
     origin, archive = fetch.fetch_any(entry["origins"])
     with fetch.unpacked(archive, origin["file"]) as inner, fetch.unpacked(inner, "dummy_data/train.zip") as found:
@@ -56,7 +57,7 @@ def bean_leaves(folder, entry):
                 _copy(photo, folder, label, entry["classes"])
 
 
-def leaves(folder, entry):
+def leaves(folder: Path, entry: dict) -> None:
     """Write the leaf panels that data/leaves.csv names, PNG, cut out of captioned sheets of three columns."""
     origin, archive = fetch.fetch_any(entry["origins"])
     with fetch.unpacked(archive, origin["file"]) as sheets:
@@ -73,8 +74,8 @@ def leaves(folder, entry):
             panel.save(folder / panel_name(row))
 
 
-def panel_name(row):
-    """Return the file name (str) of the panel that a row of data/leaves.csv describes."""
+def panel_name(row: dict) -> str:
+    """Return the file name of the panel that a row of data/leaves.csv describes."""
     return f"{row['sheet']}_{row['index']}.png"
 
 
