@@ -1,7 +1,8 @@
 """What the checks share: the layer under test, the models around it, and a few comparisons.
 
 LAYER says which layer is checked: HubLayer, hub.KerasLayer (under tf_keras, its home), TFSMLayer, or Keras, the
-control: the same network out of Keras' own layers. MODULES is the folder that make_modules.py and old_modules.tar.xz filled.
+control: the same network out of Keras' own layers. MODULES is the folder that make_modules.py and old_modules.tar.xz
+filled.
 """
 
 import os
