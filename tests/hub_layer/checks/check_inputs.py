@@ -167,7 +167,8 @@ def test_tensorflow_1_simple_save(tmp_path):
 def test_tensorflow_1_simple_save_exported_again(tmp_path):
     """TensorFlow alone can't write its reference variables again either."""
     tensorflow_1("tf1_simple", tmp_path).export(str(tmp_path / "exported"))
-    tf.saved_model.load(str(tmp_path / "exported")).serve(PHOTOS)
+    module = tf.saved_model.load(str(tmp_path / "exported"))
+    module.serve(PHOTOS)
 
 
 def test_tensorflow_1_resource_variables(tmp_path):

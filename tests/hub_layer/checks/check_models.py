@@ -72,7 +72,8 @@ def test_text_exported_to_another_process(tmp_path):
     path = export_trip(model, STRINGS, tmp_path)
     np.save(tmp_path / "expected.npy", np.asarray(model(STRINGS)))
     code = f"""import numpy, tensorflow
-outputs = tensorflow.saved_model.load({path!r}).serve(tensorflow.constant({TEXTS!r}))
+module = tensorflow.saved_model.load({path!r})
+outputs = module.serve(tensorflow.constant({TEXTS!r}))
 assert abs(outputs.numpy() - numpy.load({str(tmp_path / "expected.npy")!r})).max() < 1e-6"""
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd="/")
     assert ran.returncode == 0, ran.stderr
