@@ -2,10 +2,10 @@
 
 release         the students' notebooks, and a zip with all that they need
 grade           a folder of submissions to grades, marks and feedback pages
-collect         what was handed in: found, recognised, read
-cells           the notebook that is graded: the student's answers among the cells as released
-marks           what a teacher types, kept for the text it was given for
-sandbox         a container and a process for each submission, watched
+collect         the files that students hand in: found and recognised
+cells           a notebook's cells: the student's answers, the released tests
+marks           what a teacher types, kept for the answer it was given for
+sandbox         a process and a folder for each submission, contained and watched
 one_submission  grade one of them with nbgrader
-checks          errors hidden, names replaced, code that answers hardly need
+checks          whether a notebook bent what its tests use
 """
