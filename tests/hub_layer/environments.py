@@ -87,6 +87,7 @@ def check(python, layer, folder, results):
     if layer == "hub.KerasLayer":
         environment["TF_USE_LEGACY_KERAS"] = "1"
     for files in (["check_training.py", "check_models.py", "check_inputs.py"], ["check_distributed.py"]):
+        environment["REPLICAS"] = "2" if files == ["check_distributed.py"] else "1"
         while True:  # a check that takes the process with it is left out of the next try
             done = _read(results)
             left_out = [f"--deselect={CHECKS / file}::{name}" for file in files for name in done]

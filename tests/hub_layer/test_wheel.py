@@ -74,7 +74,7 @@ def test_the_readme_and_the_docstring_run_as_printed(newest, tmp_path):
 def failed(python, folder):
     made = environments.modules(python, folder / "modules")
     results = environments.check(python, "HubLayer", made, folder / "HubLayer.jsonl")
-    assert len(results) > 110
+    assert len(results) >= 105
     return {name for name, result in results.items() if result in ("failed", "died")}
 
 

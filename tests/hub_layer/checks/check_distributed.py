@@ -1,12 +1,8 @@
-"""Two replicas on one machine: a process of its own, because the devices are set before TensorFlow starts."""
+"""Two replicas on one machine: a process of its own with REPLICAS=2, since TensorFlow divides a device at its start."""
 
 import pytest
 import tensorflow as tf
 from layers import LABELS, PHOTOS, STRINGS, compiled, moved, photo_model, round_trip, text_model, values
-
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
-)
 
 
 @pytest.mark.parametrize("trainable", [False, True])

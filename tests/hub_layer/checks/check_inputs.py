@@ -314,9 +314,9 @@ def test_a_url_without_tensorflow_hub_says_what_to_install():
 def test_a_file_under_the_first_name_loads():
     """The layer was saved as helpers>HubLayer before it had a package of its own."""
     ours()
-    layer = make("bn", name="features")
+    layer = make("bn")
     config = {"class_name": "HubLayer", "module": "helpers.hub_layer", "registered_name": "helpers>HubLayer"}
-    config["config"] = {"name": "features", "trainable": False, "dtype": "float32", "handle": folder("bn")}
+    config["config"] = {"name": layer.name, "trainable": False, "dtype": "float32", "handle": folder("bn")}
     config["config"] |= {"signature": None, "output_key": None, "arguments": {}}
     again = K.saving.deserialize_keras_object(config, safe_mode=False)
     close(again(PHOTOS), layer(PHOTOS), 0)

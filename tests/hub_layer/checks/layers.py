@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+replicas = [tf.config.LogicalDeviceConfiguration()] * int(os.environ["REPLICAS"])
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], replicas)
 LAYER = os.environ["LAYER"]
 MODULES = Path(os.environ["MODULES"])
 OURS, LEGACY = LAYER == "HubLayer", LAYER == "hub.KerasLayer"
