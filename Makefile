@@ -5,7 +5,7 @@ COURSE  = $(VENV)/bin/python -m course
 CLASS   = $(VENV)/bin/python -m classroom
 INSTALL = $(PYTHON) -m course install --venv $(VENV) --lock
 
-.PHONY: run official lab check test test-long assignments grade bench refresh prepare doctor lock
+.PHONY: run official lab check test test-long assignments grade bench refresh prepare doctor lock wheel
 
 run:  ## set everything up, run every lesson, print a table
 	@$(INSTALL) $(LOCK)
@@ -48,6 +48,10 @@ grade:  ## grade SUBMISSIONS=folder into build/grades; ASSIGNMENT=name, OPTIONS=
 bench:  ## renew the figures of bench/README.md; PHOTOS=folder takes your own photos
 	@$(INSTALL) $(LOCK)
 	$(VENV)/bin/python -m bench.bench $(if $(PHOTOS),"$(PHOTOS)")
+
+wheel:  ## HubLayer as a package of its own, in build/wheel
+	@$(INSTALL) $(LOCK)
+	$(VENV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel ./hub_layer
 
 prepare refresh lock:
 	@$(INSTALL) $(LOCK)

@@ -1,6 +1,7 @@
 """The notebook that is graded: a student's cells, with nbgrader's cells as they were released."""
 
 import copy
+import hashlib
 import itertools
 from collections.abc import Mapping
 
@@ -18,14 +19,12 @@ def places(cells: list[Mapping], known: Mapping[str, NotebookNode]) -> dict[str,
 
     A cell is known by its grade_id or, where a program dropped the metadata (Colab may), by its text.
     """
-    found = {key: [index for index, cell in enumerate(cells) if cell["grade_id"] == key] for key in known}
+    found = {key: [n for n, cell in enumerate(cells) if cell["grade_id"] == key] for key in known}
+    texts, used = [cell["source"].strip() for cell in cells], set(itertools.chain(*found.values()))
     for key, cell in known.items():
-        used = {index for indexes in found.values() for index in indexes}
-        found[key] = found[key] or [
-            index
-            for index, each in enumerate(cells)
-            if each["source"].strip() == cell.source.strip() and index not in used and each["source"].strip()
-        ]
+        if not found[key] and (text := cell.source.strip()):
+            found[key] = [n for n, each in enumerate(texts) if each == text and n not in used]
+            used.update(found[key])
     return {key: indexes for key, indexes in found.items() if indexes}
 
 
@@ -40,7 +39,6 @@ def restored(cells: list[Mapping], release: NotebookNode, found) -> NotebookNode
         cells: dicts of cell_type, source, grade_id (str or None) and attachments.
         release: the students' notebook.
         found: an object with the lists flags and notes, to which this function adds.
-
     """
     known, given = wanted(release), {cell.source.strip() for cell in release.cells} | {""}
     copies = places(cells, known)
@@ -62,22 +60,14 @@ def restored(cells: list[Mapping], release: NotebookNode, found) -> NotebookNode
         earlier = list(known)[: list(known).index(key)]
         after = [index for index, (there, _) in enumerate(made) if there in earlier]
         made.insert(max(after, default=-1) + 1, (key, copy.deepcopy(known[key])))
-    beside = [
-        key
-        for position, (key, cell) in enumerate(made)
-        if key
-        and _is_short_answer(cell)
-        and _gather(cell, [_plain(cells[n]) for n in written.get(key, [])], made, position, given)
-    ]
-    order = [(key, index + 1) for index, key in sorted(counted.items())]
-    rank = {key: number for number, key in enumerate(known)}
-    moved = [
-        f"{key} (cell {n}) is before {after} (cell {m})"
-        for (key, n), (after, m) in itertools.pairwise(order)
-        if rank[key] > rank[after]
-    ]
-    double = {key: [n + 1 for n in indexes] for key, indexes in copies.items() if len(indexes) > 1}
-    doubled = [f"{key} (cells {', '.join(map(str, n))}; {where[key] + 1} counts)" for key, n in double.items()]
+    short = [(n, key, cell) for n, (key, cell) in enumerate(made) if key and _is_short_answer(cell)]
+    texts = {key: [_plain(cells[n]) for n in written.get(key, [])] for _, key, _ in short}
+    beside = [key for n, key, cell in short if _gather(cell, texts[key], made, n, given)]
+    rank, order = list(known), [(key, index + 1) for index, key in sorted(counted.items())]
+    pairs = [pair for pair in itertools.pairwise(order) if rank.index(pair[0][0]) > rank.index(pair[1][0])]
+    moved = [f"{key} (cell {n}) is before {after} (cell {m})" for (key, n), (after, m) in pairs]
+    double = {key: ", ".join(str(n + 1) for n in indexes) for key, indexes in copies.items() if len(indexes) > 1}
+    doubled = [f"{key} (cells {numbers}; {where[key] + 1} counts)" for key, numbers in double.items()]
     lost = where and not any(cell["grade_id"] in known for cell in cells)
     for flag, keys, note in (
         ("cells changed", changed, "Given cells were changed and are graded as released: {}."),
@@ -94,9 +84,14 @@ def restored(cells: list[Mapping], release: NotebookNode, found) -> NotebookNode
 
 
 def short_answers(notebook: NotebookNode) -> dict[str, str]:
-    """Return the answers that a person may have to read, with their pictures: {grade_id: text}."""
-    answers = {key: cell for key, cell in wanted(notebook).items() if _is_short_answer(cell)}
-    return {key: cell.source + "".join(map(str, cell.get("attachments", {}).items())) for key, cell in answers.items()}
+    """Return the answers that a person may have to read, and what pictures are in them: {grade_id: text}."""
+    answers = {}
+    for key, cell in wanted(notebook).items():
+        if _is_short_answer(cell):
+            pictures = {name: hashlib.md5(repr(data).encode()) for name, data in cell.get("attachments", {}).items()}
+            added = [f"\n(picture {name}, {data.hexdigest()[:6]})" for name, data in pictures.items()]
+            answers[key] = cell.source + "".join(added)
+    return answers
 
 
 def schemes(source: NotebookNode) -> dict[str, tuple[float, str]]:

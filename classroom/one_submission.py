@@ -61,7 +61,6 @@ def grade(job: dict, folder: Path) -> dict:
             (the start of the kernel's command line), enders (cells that may end a kernel), graded (a result that lacks
             only marks, or None).
         folder: holds gradebook.db with the assignment's tests; its folder `own` is the submission's.
-
     """
     name, found = job["assignment"], {"flags": [], "notes": []}
     course = CourseDirectory(config=_config(job, folder), assignment_id=name, student_id=STUDENT)

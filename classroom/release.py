@@ -34,7 +34,6 @@ def generated(paths: Iterable[Path]) -> tuple[dict[str, str], bytes]:
 
     Raises:
         CourseError: nbgrader refuses a source.
-
     """
     from nbgrader.converters import GenerateAssignment
     from nbgrader.coursedir import CourseDirectory

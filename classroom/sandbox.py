@@ -33,7 +33,6 @@ def container(uncontained: bool) -> str | None:
 
     Raises:
         CourseError: it is needed here, and it is missing or can't work.
-
     """
     if uncontained or sys.platform != "linux":
         print(UNHELD)
@@ -65,18 +64,17 @@ def run(room, job: dict, folder: Path, kept: Path, page: Path | None) -> dict:
             needs in the cache.
 
     Returns:
-        The submission's result: flags, notes and, if it could be scored, score, max, manual and questions.
-
+        The submission's result: flags, notes and, if it could be scored, what one_submission.grade returns.
     """
     own, name = folder / "own", job["assignment"]
-    for each in ("work", "home", "tmp", "cache", "run"):
-        (own / each).mkdir(parents=True)
+    writable = [own / each for each in ("work", "home", "tmp", "cache", "run", "fonts")]
     fonts, shared = room.out / "matplotlib", cache.root()  # matplotlib's list of fonts takes seconds to make
-    for each in (fonts, shared, kept):
+    for each in (*writable, fonts, shared, kept):
         each.mkdir(parents=True, exist_ok=True)
-    writable = [own] if page else [own, shared, fonts]
-    if page:
-        shutil.copytree(fonts, own / "fonts")
+    if not page:
+        writable += [shared, fonts]
+    else:
+        shutil.copytree(fonts, own / "fonts", dirs_exist_ok=True)
         for path in sorted(shared.glob("*/[!.]*")):  # may be read; what a submission computes stays in its own folder
             (own / "cache" / path.parent.name).mkdir(exist_ok=True)
             (own / "cache" / path.parent.name / path.name).symlink_to(path)
@@ -127,24 +125,18 @@ def _bubble(room, own, writable):
 
 
 def _environment(room, own, cached, fonts):
-    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "COURSE_SOURCE") if name in os.environ}
     threads = str(max(1, (os.cpu_count() or 1) // room.jobs))
-    return kept | {
+    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "COURSE_SOURCE") if name in os.environ}
+    kept |= dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), threads)
+    kept |= {"HOME": own / "home", "TMPDIR": own / "tmp", "MPLCONFIGDIR": fonts, "COURSE_CACHE": cached}
+    kept |= {
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
-        "HOME": str(own / "home"),
-        "TMPDIR": str(own / "tmp"),
-        "MPLCONFIGDIR": str(fonts),
-        "PYTHONPATH": str(ROOT),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PIP_NO_INDEX": "1",  # `!pip install` says at once what is there and what is not
+        "PYTHONPATH": ROOT,
         "LANG": "C.UTF-8",
-        "COURSE_CACHE": str(cached),
-        "COURSE_OFFLINE": "1",
-        "CUDA_VISIBLE_DEVICES": "-1",  # two at a time would not share a GPU fairly
-        "OMP_NUM_THREADS": threads,
-        "TF_NUM_INTRAOP_THREADS": threads,
-        "TF_NUM_INTEROP_THREADS": threads,
     }
+    kept["PYTHONDONTWRITEBYTECODE"] = kept["COURSE_OFFLINE"] = "1"
+    kept["PIP_NO_INDEX"] = "1"  # `!pip install` says at once what is there and what is not
+    return kept | {"CUDA_VISIBLE_DEVICES": "-1"}  # two at a time would not share a GPU fairly
 
 
 def _watch(process, room):

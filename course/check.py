@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from course.paths import CourseError
 
 
@@ -12,7 +10,6 @@ def check(folder: str, own_photo: str | None = None) -> None:
 
     Raises:
         CourseError: something has to be cured first; the screen says what.
-
     """
     from helpers import photos
 
@@ -36,7 +33,6 @@ def parameters(values: dict) -> dict:
 
     Raises:
         CourseError: something is missing or can't be used. All faults are in one message.
-
     """
     from helpers import photos
 
@@ -55,6 +51,8 @@ def parameters(values: dict) -> dict:
 
 
 def _photo_set(folder):
+    import numpy as np
+
     from helpers import photos
     from sources import photo_files
 

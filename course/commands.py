@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 
+from course.check import check
 from course.doctor import doctor
 from course.install import check_platform, install
 from course.lock import lock
@@ -39,6 +40,9 @@ def _parser():
     added = command("install", install, "make a virtual environment and install a lock into it")
     added.add_argument("--venv", type=ROOT.joinpath, default=ROOT / ".venv", help="its folder (default: .venv)")
     added.add_argument("--lock", dest="name", default="core", help="a lock in requirements/ (default: core)")
+    added = command("check", check, "say what a folder of photos is, and whether a photo of yours can be read")
+    added.add_argument("folder", help="a folder that has one folder of photos per class")
+    added.add_argument("own_photo", nargs="?", help="a photo to be named")
     command("prepare", prepare, "fetch and build every module and photo set")
     added = command("run", run, "run lessons with papermill into build/")
     added.add_argument("names", nargs="*", metavar="LESSON", help="for instance 01 or 01_official_model (default: all)")
@@ -46,5 +50,6 @@ def _parser():
     added = command("refresh", refresh_all, "run lessons in place, as they are committed (TIMINGS=1: timing cells too)")
     added.add_argument("names", nargs="*", metavar="LESSON")
     command("lock", lock, "compile pyproject.toml into requirements/")
-    command("doctor", doctor, "say what this machine has, what is prepared, and what to do about what is missing")
+    added = command("doctor", doctor, "say what this machine has, what is prepared, and the cure for what is missing")
+    added.add_argument("--deep", action="store_true", help="check every file of the cache against what was written")
     return parser

@@ -18,13 +18,18 @@ from course.paths import LOCKS, ROOT, CourseError
 PING = "filelock"  # a small package of the lock: whether pip can see it tells whether pip reaches its registry
 
 
-def doctor():
-    """Print what this machine has, line by line, then a cure for each fault; exit with 1 where there is one."""
+def doctor(deep=False):
+    """Print what this machine has, line by line, then a cure for each fault; exit with 1 where there is one.
+
+    Args:
+        deep: check every file of the cache against what was written, too.
+    """
     venv = ROOT / ".venv" / "bin" / "python"
     if venv.exists() and sys.prefix == sys.base_prefix and _version("keras") is None:
-        sys.exit(subprocess.run([venv, "-m", "course", "doctor"], cwd=ROOT).returncode)
+        again = [venv, "-m", "course", "doctor", *(["--deep"] if deep else [])]
+        sys.exit(subprocess.run(again, cwd=ROOT).returncode)
     cures = []
-    for label, look in CHECKS.items():
+    for label, look in {**CHECKS, **({"Files": _files} if deep else {})}.items():
         try:
             found, cure = look()
         except Exception as error:  # a broken install fails in ways of its own; the other lines are still of use
@@ -120,12 +125,21 @@ def _modules():
 
     ready = [name for name in modules.catalogue() if modules.is_ready(name)]
     sets = catalogues.entries("photos")
-    packaged = [name for name, card in sets.items() if "tfds" not in card]
-    official = [name for name in sets if name not in packaged]
+    packaged = [name for name, card in sets.items() if "size" not in card]
+    official = [name for name, card in sets.items() if "tfds" in card]
     return (
         f"{len(ready)} of {len(modules.catalogue())} prepared; photo sets: {', '.join(packaged)}; "
         f"with COURSE_SOURCE=official also {', '.join(official)}"
     ), None
+
+
+def _files():
+    from sources import cache
+
+    faults = cache.verify()
+    if not faults:
+        return "every file of the cache is as it was written", None
+    return f"{len(faults)} damaged folders in the cache", " ".join(faults)
 
 
 def _version(package):

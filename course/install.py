@@ -31,7 +31,6 @@ def lock_files(name):
 
     Raises:
         CourseError: there is no such lock; the message lists those there are.
-
     """
     path = LOCKS / f"{name}.txt"
     if not path.is_file():
@@ -61,7 +60,6 @@ def install(venv, name):
 
     Raises:
         CourseError: there is no such lock, or the installer stopped.
-
     """
     wanted = digest(name)
     if stamp(venv, name).exists() and stamp(venv, name).read_text() == wanted:

@@ -21,7 +21,6 @@ def lessons(names=()):
 
     Raises:
         CourseError: no lesson has one of these names.
-
     """
     every = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
     wanted = {name: [path for path in every if path.name.startswith(Path(name).name)] for name in names}

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from course import check
 from course.paths import BUILD, NOTEBOOKS, CourseError, lessons
 
 
@@ -37,6 +38,7 @@ def run(names=(), parameters=()):
     paths = lessons(names)
     values = {name: _value(text) for name, text in parameters}
     _check_parameters(paths, values)
+    values = check.parameters(values)
     prepare()
     BUILD.mkdir(exist_ok=True)
     rows = [_run_one(path, values) for path in paths]

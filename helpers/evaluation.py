@@ -88,7 +88,6 @@ def cross_validate(
 
     Raises:
         ValueError: arrays that do not fit, values that are no numbers, a class too small for the folds.
-
     """
     features, labels = np.asarray(features), np.asarray(labels)
     if features.ndim != 2 or labels.ndim != 1 or len(features) != len(labels):

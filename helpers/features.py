@@ -38,7 +38,6 @@ def extract(
         ValueError: the module does not turn photos into vectors, or int8 costs it too much. No photo is decoded.
         RuntimeError: the module can't be read.
         photos.PhotoError: photos can't be decoded; it names the files.
-
     """
     label, folder, identity, size = _identified(module, image_size)
     representative = None if precision == "float32" else _int8(module, precision, size)

@@ -1,6 +1,5 @@
 """HubLayer: a TensorFlow Hub module (https://www.tensorflow.org/hub/reusable_saved_models) as a Keras 3 layer."""
 
-import contextlib
 import functools
 import importlib.util
 import inspect
@@ -88,7 +87,7 @@ def _fitted(spec, part):
     dtype = tf.as_dtype(part.dtype)
     same = dtype == spec.dtype or (dtype.is_floating and spec.dtype.is_floating)  # Keras casts floats
     if not (same and spec.shape.is_compatible_with(part.shape)):
-        raise ValueError
+        raise ValueError(f"its input is {dtype.name} {part.shape}")
     return part
 
 
@@ -126,8 +125,7 @@ class HubLayer(keras.layers.Layer):
         [(3, 4), (4, 2), (2,)]
 
     Args:
-        handle: As for `load`. A saved model holds the weights and the handle, not the module's graph, and a graph from
-            elsewhere can do harm: `keras.saving.load_model` needs safe_mode=False unless it is a registered name.
+        handle: As for `load`. A saved model keeps only it and the weights. If you trust it, load with safe_mode=False.
         trainable: Whether training changes the module. The batch norm of a frozen module runs in inference mode, too.
         signature: The signature to call in place of the module itself. It always computes as it was saved.
         output_key: Which output to return if there is a dict of them; by default the whole dict.
@@ -170,7 +168,8 @@ class HubLayer(keras.layers.Layer):
         if output_key not in [None, *keys]:
             gives = f"a dict with the keys {', '.join(keys)}" if keys else "one tensor, no dict"
             raise ValueError(f"{handle} gives {gives}; output_key is {output_key!r}.")
-        self._takes = [kw if signature else args[0] for args, kw in (t.structured_input_signature for t in traces)]
+        takes = [kw if signature else args[0] for args, kw in (t.structured_input_signature for t in traces)]
+        self._takes = lambda: takes  # Keras would track a list, and make other dicts of the dicts in it
         takes_training = not signature and "training" in inspect.signature(self._function).parameters
         self._has_modes = takes_training and "training" not in self.arguments
         self.arguments = {k: v for k, v in self.arguments.items() if takes_training or k != "training"}
@@ -201,18 +200,18 @@ class HubLayer(keras.layers.Layer):
         return super().__call__(inputs, *args, **kwargs)
 
     def _checked(self, inputs):
-        bare = self.signature and len(self._takes[0]) == 1 and not isinstance(inputs, dict)  # its input has no name
-        traces = [next(iter(takes.values())) if bare else takes for takes in self._takes]
+        bare = self.signature and len(self._takes()[0]) == 1 and not isinstance(inputs, dict)  # its input has no name
+        traces, faults = [next(iter(takes.values())) if bare else takes for takes in self._takes()], []
         for takes in traces:
-            with contextlib.suppress(AttributeError, TypeError, ValueError):
+            try:
                 return keras.tree.map_structure_up_to(takes, _fitted, takes, inputs)
-        told = keras.tree.map_structure(
-            lambda p: f"{tf.as_dtype(getattr(p, 'dtype', type(p))).name} {np.shape(p)}", (traces[0], inputs)
-        )
+            except (AttributeError, TypeError, ValueError) as error:
+                faults.append(error)
+        told = keras.tree.map_structure(lambda spec: f"{spec.dtype.name} {spec.shape}", traces[0])
         spec = tf.nest.flatten(traces[0])[0]
         cure = f'Declare it as keras.Input(shape={spec.shape[1:]}, dtype="{spec.dtype.name}").'
         cure = f"{cure} Most modules take photos in [0, 1]." if spec.shape.rank == 4 else cure
-        raise ValueError(f"{self.handle} takes {told[0]}; its input is {told[1]!s:.200}. {cure}")
+        raise ValueError(f"{self.handle} takes {told}; {faults[0]}. {cure}")
 
     def call(self, inputs, training=False):
         training = self.trainable and training is not None and training
@@ -232,7 +231,7 @@ class HubLayer(keras.layers.Layer):
         return outputs
 
     def compute_output_shape(self, input_shape):
-        specs = iter(tf.nest.flatten(self._takes[0]))
+        specs = iter(tf.nest.flatten(self._takes()[0]))
         inputs = keras.tree.map_shape_structure(lambda s: keras.KerasTensor(s, next(specs).dtype.name), input_shape)
         return keras.tree.map_structure(lambda output: output.shape, self.compute_output_spec(inputs))
 

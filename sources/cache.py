@@ -35,7 +35,6 @@ def prepared(name: str, build: Callable[[Path], object]) -> Path:
 
     Raises:
         PermissionError: the cache can't be written; the message has the cure.
-
     """
     target = root() / name
     if target.exists():
@@ -143,6 +142,6 @@ def _described(path):
 
 def _is_as(path, told):
     try:
-        return path.stat().st_size == told[0] and content_hash(path).hex() == told[1]
+        return _described(path) == told
     except OSError:
         return False

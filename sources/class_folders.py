@@ -28,7 +28,6 @@ def write(part, photos, card, elsewhere=()):
 
     Returns:
         {position in photos: Path} of the photos written.
-
     """
     classes = [part / f"{label:02d} {name}" for label, name in enumerate(card["classes"])]
     for each in classes:

@@ -40,7 +40,6 @@ def chosen(
     Raises:
         ValueError: the module is none of such photos; int8 is asked for where LiteRT can't run the module.
         RuntimeError: the module can't be read.
-
     """
     version, why = _litert()
     entry = _entry(label, identity, size, representative, version)

@@ -44,7 +44,6 @@ def of_photos(
 
     Raises:
         PhotoError: photos can't be decoded; it names them.
-
     """
     _refuse([path for path in paths if _may_be_cut(path)], paths)
     run = start()

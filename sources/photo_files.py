@@ -71,7 +71,6 @@ def read(path: str | Path, size: int | None = None) -> np.ndarray:
 
     Raises:
         PhotoError: the file can't be decoded whole, or has 32-bit pixels of no known range.
-
     """
     pixels = _decode(path, size)
     if colour := _single_colour(pixels):
@@ -84,7 +83,6 @@ def read_all(paths: Sequence[Path], size: int) -> np.ndarray:
 
     Raises:
         PhotoError: some can't be decoded. All of them are counted, the first five named.
-
     """
     pixels = np.empty((len(paths), size, size, 3), np.uint8)
     broken, single = examine(paths, size, pixels)
@@ -113,7 +111,6 @@ def examine(
 
     Returns:
         {position: what is wrong} for those that can't be decoded, {position: what it shows} for those of one colour.
-
     """
 
     def look(position):
@@ -137,7 +134,6 @@ def header(path: Path) -> tuple[int, int]:
 
     Raises:
         PhotoError: it is no photo that can be read. The message is what it is instead, without its name.
-
     """
     try:
         if RAW.fullmatch(path.name):
@@ -174,7 +170,7 @@ def _decode(path, size):
             bits = getattr(image, "tag_v2", {}).get(ExifTags.Base.BitsPerSample, [16])[0]
             turn = TURNS.get(_orientation(image))
             image = _rgb(image.transpose(turn) if turn is not None else image, bits)
-            return np.array(image.resize((size, size), Image.Resampling.BILINEAR) if size else image)
+            return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR) if size else image)
     except Exception as error:  # Pillow and its plugins have no common one
         said = str(error) if isinstance(error, PhotoError) else _why(path, error)
         raise PhotoError(f"{shown(path)} can't be decoded: {said}.") from None
@@ -210,6 +206,8 @@ def _rgb(image, bits):
 def _single_colour(pixels):
     step = 1 + min(pixels.shape[:2]) // 32  # some of the pixels tell as well as all
     sample = pixels[::step, ::step]
+    if 8 < sample.mean() < 247:
+        return None
     return "black" if np.mean(sample < 6) > 0.99 else "white" if np.mean(sample > 249) > 0.99 else None
 
 

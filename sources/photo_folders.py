@@ -51,7 +51,6 @@ def load(folder: Path) -> dict:
 
     Raises:
         PhotoError: the folder has faults, its tables included. One message names all of them.
-
     """
     found, tables = survey(folder)
     if found.faults:
@@ -72,7 +71,6 @@ def survey(folder: Path) -> tuple[Survey, dict]:
 
     Raises:
         PhotoError: this is no folder, or it holds fewer than two class folders.
-
     """
     if not folder.is_dir():
         why = "a file" if folder.exists() else "a link that leads nowhere" if folder.is_symlink() else "not there"

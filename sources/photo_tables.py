@@ -20,7 +20,6 @@ def read(found) -> dict:
 
     Args:
         found: a sources.photo_folders.Survey.
-
     """
     parts = {"groups": None, "texts": None, "table": None}
     names = [_plain(found.name(path)) for path in found.paths]

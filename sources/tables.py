@@ -28,7 +28,6 @@ def rows(
 
     Raises:
         TableError: this is no table, or a column, a quote or a cell is missing, or there is one too many.
-
     """
     text = _text(path)
     said, head = re.match(r"(?:sep=(.)\r?\n)?\s*([^\r\n]*)", text).groups()  # Excel's own first line, if it is there

@@ -6,22 +6,30 @@ pulling in its own TensorFlow, so this one puts the nodes back into a GraphDef a
 
 import base64
 import copy
+from collections.abc import Callable
+from pathlib import Path
 
 import tensorflow as tf
 from google.protobuf import json_format
 
+from sources.readers import FormatError, reads
 from sources.readers.weights import from_tfjs
 
 _UNFUSED = {"_FusedConv2D": "Conv2D", "_FusedMatMul": "MatMul", "FusedDepthwiseConv2dNative": "DepthwiseConv2dNative"}
 _KEPT = ("T", "strides", "padding", "explicit_paddings", "data_format", "dilations", "transpose_a", "transpose_b")
 
 
-def load(folder):
+@reads
+def load(folder: Path) -> tuple[Callable, dict[str, tf.Variable]]:
     """Read a TensorFlow.js graph folder.
 
-    Returns (run, variables): variables is {name: tf.Variable}; run(feeds, output) takes {placeholder name: tensor} and
-    the name of a node, and gives that node's tensor. Constants that only prepare the input stay constants. The
-    variables stand in the order in which the graph uses them, from its input up, so that its top can be told.
+    Returns:
+        run, a function of {placeholder name: tensor} and the name of a node, which returns that node's tensor; and the
+        variables by name, in the order in which the graph uses them, from its input up, so that its top can be told.
+        Constants that only prepare the input stay constants.
+
+    Raises:
+        FormatError: the folder is damaged, or of another format.
     """
     model, arrays = from_tfjs(folder)
     nodes = model["modelTopology"]["node"]
@@ -29,7 +37,7 @@ def load(folder):
     variables, graph = {}, tf.compat.v1.GraphDef()
     for node in nodes:
         name = node["name"]
-        node["attr"].pop("value", None)  # a constant's value stands in the shards
+        node["attr"].pop("value", None)  # a constant's value is in the shards
         parsed = json_format.ParseDict(_bytes_as_text(node), tf.compat.v1.NodeDef())
         if node["op"] == "Placeholder":
             continue
@@ -47,7 +55,10 @@ def load(folder):
 
     def run(feeds, output):
         values = {name: variable.read_value() for name, variable in variables.items()}
-        return tf.import_graph_def(graph, {**values, **feeds}, [f"{output}:0"], name="graph")[0]
+        try:
+            return tf.import_graph_def(graph, {**values, **feeds}, [f"{output}:0"], name="graph")[0]
+        except (ValueError, TypeError, tf.errors.OpError) as error:
+            raise FormatError(f"{folder} has a graph that TensorFlow refuses ({error}).") from error
 
     return run, variables
 

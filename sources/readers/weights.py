@@ -6,37 +6,48 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from safetensors.numpy import load_file
+
+from sources.readers import FormatError, reads
+
+from_safetensors = reads(load_file)
 
 
-def from_h5(path):
+@reads
+def from_h5(path: Path) -> dict[str, np.ndarray]:
     """Read a Keras 2 weights file: {"layer/variable": array}, for instance "Conv1/kernel"."""
-    arrays = {}
-
-    def visit(name, item):
-        if isinstance(item, h5py.Dataset):
-            layer, variable = name.split("/")[-2:]
-            arrays[f"{layer}/{variable.split(':')[0].replace('depthwise_kernel', 'kernel')}"] = np.array(item)
-
-    with h5py.File(path) as file:
-        file.get("model_weights", file).visititems(visit)
-    return arrays
+    return {
+        "/".join(name.split("/")[-2:]).split(":")[0].replace("depthwise_kernel", "kernel"): array
+        for name, array in _arrays(path).items()
+    }
 
 
-def mobilenet_v2_from_hub_h5(path):
+@reads
+def mobilenet_v2_from_hub_h5(path: Path) -> dict[str, np.ndarray]:
     """Read MobileNetV2 as a model with hub.KerasLayer saved it, under keras.applications' names (260 arrays).
 
     The module's own names (MobilenetV2/expanded_conv_3/depthwise/BatchNorm/gamma) are those of TF-Slim.
     """
     arrays = {}
+    for name, array in _arrays(path).items():
+        if found := re.match(r"keras_layer/MobilenetV2/(.+)/(?:(?:depthwise_)?(weights)|BatchNorm/(\w+)):0$", name):
+            place, kernel, statistic = found.groups()
+            arrays[f"{_slim_to_keras(place, bool(statistic))}/{'kernel' if kernel else statistic}"] = array
+    return arrays
+
+
+def _arrays(path):
+    """Return {name: array} of a Keras 2 file, of a model or of its weights alone."""
+    arrays = {}
 
     def visit(name, item):
-        found = re.match(r"keras_layer/MobilenetV2/(.+)/(?:(?:depthwise_)?(weights)|BatchNorm/(\w+)):0$", name)
-        if isinstance(item, h5py.Dataset) and found:
-            place, kernel, statistic = found.groups()
-            arrays[f"{_slim_to_keras(place, bool(statistic))}/{'kernel' if kernel else statistic}"] = np.array(item)
+        if isinstance(item, h5py.Dataset):
+            if item.nbytes > path.stat().st_size:  # weights are stored as they are; HDF5 would make up what is missing
+                raise FormatError(f"{path}: {name} says that it is larger than the file.")
+            arrays[name] = np.array(item)
 
     with h5py.File(path) as file:
-        file["model_weights"].visititems(visit)
+        file.get("model_weights", file).visititems(visit)
     return arrays
 
 
@@ -48,31 +59,29 @@ def _slim_to_keras(place, normalisation):
     return (f"block_{number}_" if number else "expanded_conv_") + part + ("_BN" if normalisation else "")
 
 
-def from_tfjs(folder):
-    """Read a TensorFlow.js model folder: (model.json as dict, {weight name: array})."""
-    folder = Path(folder)
+@reads
+def from_tfjs(folder: Path) -> tuple[dict, dict[str, np.ndarray]]:
+    """Read a TensorFlow.js model folder: model.json, {weight name: array}."""
     model = json.loads((folder / "model.json").read_text())
     arrays = {}
     for group in model["weightsManifest"]:
         data, offset = b"".join((folder / shard).read_bytes() for shard in group["paths"]), 0
         for weight in group["weights"]:
             if "quantization" in weight:
-                raise ValueError(f"{folder}: {weight['name']} is quantised; this course uses float32 weights only.")
+                raise FormatError(f"{folder}: {weight['name']} is quantised; this course uses float32 weights only.")
             dtype, count = np.dtype(weight["dtype"]), int(np.prod(weight["shape"], dtype=int))
             arrays[weight["name"]] = np.frombuffer(data, dtype, count, offset).reshape(weight["shape"])
             offset += count * dtype.itemsize
         if offset != len(data):
-            raise ValueError(f"{folder}: the shards hold {len(data)} bytes, the manifest describes {offset}.")
+            raise FormatError(f"{folder}: the shards hold {len(data)} bytes, the manifest describes {offset}.")
     return model, arrays
 
 
-def resnet_50_from_tfjs(folder):
+def resnet_50_from_tfjs(folder: Path) -> dict[str, np.ndarray]:
     """Read ResNet50 saved under either generation of Keras' layer names, under today's."""
     _, arrays = from_tfjs(folder)
-    return {
-        f"{_resnet_today(layer)}/{variable}": a
-        for (layer, variable), a in ((name.rsplit("/", 1), a) for name, a in arrays.items())
-    }
+    split = {name: name.rsplit("/", 1) for name in arrays}
+    return {f"{_resnet_today(layer)}/{variable}": arrays[name] for name, (layer, variable) in split.items()}
 
 
 def _resnet_today(layer):
@@ -85,14 +94,18 @@ def _resnet_today(layer):
     return layer
 
 
-def load_into(model, arrays):
-    """Set every weight of a Keras model from {"layer/variable": array}; ValueError where one is missing or misfits."""
+def load_into(model, arrays: dict[str, np.ndarray]):
+    """Set every weight of a Keras model from {"layer/variable": array}, and return the model.
+
+    Raises:
+        FormatError: an array is missing, or has another shape.
+    """
     for layer in model.layers:
         names = [f"{layer.name}/{weight.path.rsplit('/', 1)[-1]}" for weight in layer.weights]
         for name, weight in zip(names, layer.weights, strict=True):
             if name not in arrays or arrays[name].shape != tuple(weight.shape):
                 found = f"shape {arrays[name].shape}" if name in arrays else "nothing"
-                raise ValueError(
+                raise FormatError(
                     f"{model.name}: {name} should have shape {tuple(weight.shape)}; the file holds {found}."
                 )
         layer.set_weights([arrays[name] for name in names])

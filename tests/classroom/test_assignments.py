@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 
 import nbformat
@@ -13,15 +14,19 @@ import proofs
 import pytest
 from nbgrader.api import Gradebook
 from nbgrader.utils import is_grade, is_solution
+from sample_assignment import RIGHT, sample
 
-SOURCES = classroom.sources()
+from classroom import cells, release
+from course import paths
+
+SOURCES = release.sources()
 every = pytest.mark.parametrize("name", SOURCES)
 
 
 @pytest.fixture(scope="session")
 def releases():
     """Return what nbgrader makes of the sources now: {name: students' notebook, str}."""
-    return classroom.generated(SOURCES.values())[0]
+    return release.generated(SOURCES.values())[0]
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +43,7 @@ def proved():
 
 
 def answers_of(name):
-    path = course.ROOT / "tests" / "answers" / f"{name}.py"
+    path = paths.ROOT / "tests" / "classroom" / "answers" / f"{name}.py"
     spec = importlib.util.spec_from_file_location("answers", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -82,29 +87,31 @@ def test_every_coding_question_has_two_right_answers_and_three_wrong_ones(name):
 
 @every
 def test_the_untouched_release_scores_nothing(name, releases):
-    source, release = nbformat.read(SOURCES[name], 4), nbformat.reads(releases[name], 4)
-    found = proofs.run(proofs.with_tests(release, source).cells, proofs.started())
+    source, made = nbformat.read(SOURCES[name], 4), nbformat.reads(releases[name], 4)
+    found = proofs.run(proofs.with_tests(made, source).cells, proofs.started())
     assert found
     assert [test for test, error in found.items() if not error] == []
 
 
 @every
 def test_one_answer_is_marked_by_a_person_with_a_scheme(name):
-    source = SOURCES[name].read_text()
-    keys = [cell.metadata.nbgrader.grade_id for cell in cells_of(name) if is_grade(cell) and is_solution(cell)]
-    assert keys
-    assert all(len(classroom._scheme(source, key)) > 40 for key in keys)
+    schemes = cells.schemes(nbformat.read(SOURCES[name], 4))
+    assert {cell.metadata.nbgrader.grade_id for cell in cells_of(name) if is_grade(cell) and is_solution(cell)} == set(
+        schemes
+    )
+    assert schemes
+    assert all(points > 0 and len(scheme) > 40 for points, scheme in schemes.values())
 
 
 @every
 def test_the_release_gives_nothing_away(name, releases):
-    release = releases[name]
-    assert not re.search("SOLUTION|HIDDEN TEST|MARK SCHEME", release)
-    shown = "\n".join(cell.source for cell in nbformat.reads(release, 4).cells)
+    made = releases[name]
+    assert not re.search("SOLUTION|HIDDEN TEST|MARK SCHEME", made)
+    shown = "\n".join(cell.source for cell in nbformat.reads(made, 4).cells)
     secret = secrets_of(cells_of(name))
     assert len(secret) > 5
     assert [line for line in secret if line in shown] == []
-    assert not any(cell.get("outputs") for cell in nbformat.reads(release, 4).cells)
+    assert not any(cell.get("outputs") for cell in nbformat.reads(made, 4).cells)
 
 
 def secrets_of(cells):
@@ -125,7 +132,7 @@ def secrets_of(cells):
 
 @every
 def test_the_students_copy_is_what_the_source_makes_now(name, releases):
-    copy = classroom.ASSIGNMENTS / f"{name}.ipynb"
+    copy = release.RELEASE / name / f"{name}.ipynb"
     assert copy.exists(), "run make assignments"
     assert copy.read_text() == releases[name], "run make assignments"
 
@@ -138,34 +145,70 @@ def test_a_source_has_ids_and_metadata_that_stay(name):
     assert not any(cell.get("outputs") for cell in notebook.cells)
 
 
-@pytest.mark.skipif(not SOURCES, reason="no assignment is written yet")
 def test_every_lesson_has_its_assignment_and_links_it():
-    lessons = {path.stem: path for path in course.lessons() if "01" <= path.stem[:2] <= "08"}
+    lessons = {path.stem: path for path in paths.lessons() if "01" <= path.stem[:2] <= "08"}
     assert set(SOURCES) == set(lessons)
-    assert {path.stem for path in classroom.ASSIGNMENTS.glob("*.ipynb")} == set(SOURCES)
+    assert {path.stem for path in release.RELEASE.glob("*/*.ipynb")} == set(SOURCES)
     for name, path in lessons.items():
-        tasks = [cell.source for cell in nbformat.read(path, 4).cells if "## Try it yourself" in cell.source]
-        assert any(f"](assignments/{name}.ipynb)" in text for text in tasks), name
-        assert f"](../{name}.ipynb)" in (classroom.ASSIGNMENTS / f"{name}.ipynb").read_text()
+        tasks = "\n".join(cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown")
+        assert f"](assignments/release/{name}/{name}.ipynb)" in tasks, name
+        assert f"](../../../{name}.ipynb)" in (release.RELEASE / name / f"{name}.ipynb").read_text()
 
 
-@pytest.mark.skipif(not SOURCES, reason="no assignment is written yet")
-def test_the_zip_has_all_that_students_need_and_no_solution(tmp_path, releases):
-    classroom.pack(releases, tmp_path / "assignments.zip")
-    with zipfile.ZipFile(tmp_path / "assignments.zip") as file:
-        names = set(file.namelist())
-        text = "\n".join(file.read(name).decode(errors="ignore") for name in names if "/assignments/" in name)
-    assert {f"course/notebooks/assignments/{name}.ipynb" for name in SOURCES} < names
-    assert {
-        "course/SETUP.md",
-        "course/helpers/course.py",
-        "course/data/modules.toml",
-        "course/requirements.txt",
-    } < names
-    assert {f"course/notebooks/{path.name}" for path in course.lessons()} < names
-    assert not [name for name in names if "/cache/" in name or "/tests/" in name or re.search(r"assignments/.+/", name)]
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory, releases):
+    """Return the folder that students unpack."""
+    folder = tmp_path_factory.mktemp("a student's Übung")
+    release.pack(releases, folder / "assignments.zip")
+    with zipfile.ZipFile(folder / "assignments.zip") as file:
+        file.extractall(folder)
+    return folder / "course"
+
+
+def test_the_zip_has_all_that_students_need_and_no_solution(unpacked):
+    names = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()}
+    assert {f"notebooks/assignments/release/{name}/{name}.ipynb" for name in SOURCES} < names
+    assert {"README.md", "Makefile", "helpers/photos.py", "data/modules.toml", "requirements/core.txt"} < names
+    assert {f"notebooks/{path.name}" for path in paths.lessons()} < names
+    assert {name.split("/")[0] for name in names}.isdisjoint({"classroom", "tests", "bench", "docs"})
+    assert not [name for name in names if "/cache/" in name or "/source/" in name]
+    text = "\n".join(path.read_text() for path in (unpacked / "notebooks" / "assignments").rglob("*.ipynb"))
     for name in SOURCES:
         assert [line for line in secrets_of(cells_of(name)) if line in text] == []
+    packages = tomllib.loads((unpacked / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    assert [name for name in packages if not (unpacked / name.replace(".", "/")).is_dir()] == []
+    assert "sources.recipes" in packages
+
+
+def test_no_link_of_the_students_readme_or_assignments_is_dead(unpacked):
+    pages = {unpacked / "README.md": (unpacked / "README.md").read_text()}
+    for page in (unpacked / "notebooks" / "assignments").rglob("*.ipynb"):
+        prose = [cell.source for cell in nbformat.read(page, 4).cells if cell.cell_type == "markdown"]
+        pages[page] = "\n".join(prose)
+    links = [(page, link) for page, text in pages.items() for link in re.findall(r"\]\(([^)\s]+)\)", text)]
+    ours = [(page, link.split("#")[0]) for page, link in links if not re.match("https?:|#|attachment:", link)]
+    assert len(ours) > len(SOURCES)
+    assert [f"{page.name}: {link}" for page, link in ours if not (page.parent / link).exists()] == []
+
+
+def test_every_target_that_students_read_of_works_in_what_they_unpacked(unpacked):
+    makefile = (unpacked / "Makefile").read_text()
+    targets = set(" ".join(re.findall(r"^([a-z][a-z -]*):", makefile, re.M)).split())
+    named = set(re.findall(r"\bmake ([a-z-]+)", (unpacked / "README.md").read_text()))
+    assert named == targets
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "MAKEFLAGS")}
+
+    def ask(*words):
+        return subprocess.run(words, cwd=unpacked, env=environment, capture_output=True, text=True, check=True).stdout
+
+    commands = ask(sys.executable, "-m", "course", "--help")
+    for target in sorted(targets):
+        recipe = ask("make", "-n", target, f"PYTHON={sys.executable}")
+        assert [each for each in re.findall(r"-m course ([a-z]+)", recipe) if each not in commands] == []
+        files = re.findall(r"\S+\.(?:ipynb|txt|py)\b", recipe)
+        assert [file for file in files if not (unpacked / file).exists()] == []
+    assert "lock" in ask(sys.executable, "-m", "course", "install", "--help")
+    assert [path for path in unpacked.rglob("*") if ".venv" in path.parts] == []
 
 
 @pytest.mark.long
@@ -174,7 +217,7 @@ def test_nbgraders_own_commands_give_the_solution_full_marks_and_the_release_non
     (tmp_path / "source" / name).mkdir(parents=True)
     shutil.copy(SOURCES[name], tmp_path / "source" / name)
     (tmp_path / "nbgrader_config.py").write_text("c = get_config()\nc.ExecutePreprocessor.timeout = 120\n")
-    environment = os.environ | {"PYTHONPATH": str(course.ROOT), "HOME": str(tmp_path)}
+    environment = os.environ | {"PYTHONPATH": str(paths.ROOT), "HOME": str(tmp_path)}
     environment["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
 
     def nbgrader(*words):
@@ -199,8 +242,6 @@ def test_nbgraders_own_commands_give_the_solution_full_marks_and_the_release_non
 
 
 def test_a_proof_tells_right_from_wrong_and_leaves_the_notebook_as_it_was():
-    from sample_assignment import RIGHT, sample
-
     answers = {
         "double": {
             "right": [RIGHT["double"], "double = lambda values: np.add(values, values)"],
@@ -223,15 +264,11 @@ def test_a_proof_tells_right_from_wrong_and_leaves_the_notebook_as_it_was():
 
 
 def test_a_given_cell_that_fails_is_no_wrong_answer():
-    from sample_assignment import sample
-
     with pytest.raises(AssertionError, match="the cell setup, which is no answer, fails: ZeroDivisionError"):
         proofs.prove(sample(setup="1 / 0"), {})
 
 
 def test_what_may_not_be_shown_is_found():
-    from sample_assignment import sample
-
     secret = secrets_of(sample().cells)
     assert "return 2 * np.asarray(values)" in secret
     assert "np.testing.assert_allclose(double([1, 5]), [2, 10])" in secret

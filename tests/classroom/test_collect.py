@@ -303,7 +303,9 @@ def test_an_answer_beside_its_cell_waits_for_a_person(kind, release):
     assert "It ends in 2." in answers["why"]
     assert sources["why"] == answers["why"]
     assert found.flags or kind == "instead"
-    assert ("two" in kind or "see" in kind) == ("." in answers["why"].removesuffix("It ends in 2.").removeprefix("Why is 12 even?"))
+    assert ("two" in kind or "see" in kind) == (
+        "." in answers["why"].removesuffix("It ends in 2.").removeprefix("Why is 12 even?")
+    )
 
 
 def test_an_untouched_answer_beside_code_elsewhere_stays_untouched(release):
@@ -330,7 +332,9 @@ def test_a_picture_belongs_to_the_answer(release):
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis is not installed: make check brings it")
 st = hypothesis.strategies
 VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=9) | st.floats()
-JSON = st.recursive(VALUES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4))
+JSON = st.recursive(
+    VALUES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4)
+)
 KEYS = ["cell_type", "source", "metadata", "nbgrader", "grade_id", "attachments", "outputs", "id", "cells", "nbformat"]
 
 

@@ -18,6 +18,7 @@ from classroom.grade import file_name, grade
 from course.paths import ROOT
 
 CONTAINED = sys.platform == "linux" and shutil.which("bwrap")
+pytestmark = pytest.mark.tensorflow  # kernels: too slow for make check
 contained = pytest.mark.skipif(not CONTAINED, reason="bubblewrap holds submissions, and is not installed here")
 
 v4 = nbformat.v4
@@ -257,9 +258,12 @@ MORE = {
         note="ended it: 4",
     ),
     "later": Case(
-        change=ends("import os, threading\nthreading.Timer(3, os._exit, [0]).start()\nimport time"),
-        flags=["kernel died"],
-        note="after the last cell. Cells that may have ended it: 10",
+        change=ends(
+            "import os\nends = lambda info: os._exit(0) if 'RuntimeError' in info.raw_cell else None\n"
+            "get_ipython().events.register('pre_run_cell', ends)"
+        ),
+        flags=["kernel died", "look"],
+        note="after the last cell. Cells that may have ended it: 11",
     ),
     "restarter": Case(
         change=ends("import IPython\nIPython.Application.instance().kernel.do_shutdown(True)", at=2),
@@ -276,14 +280,19 @@ MORE = {
         answers=RIGHT | {"double": "def double(values): get_ipython().displayhook(50)"}, score=2, flags=["look"]
     ),
     "shell": Case("!cat {place}/assignments/sample/sample.ipynb > seen.txt", score=5, flags=["look"]),
-    "installer": Case("!pip install never-heard-of\n%pip install numpy", score=5),
+    "installer": Case("!pip install never-heard-of", score=5),
     "linker": Case("import os\nos.symlink('{place}/outside.txt', 'sample.ipynb')", score=5, flags=["look"]),
     "stopper": Case(
-        "import os\nfor pid in range(1, 40000):\n    try:\n        if pid != os.getpid() and pid != os.getppid(): os.kill(pid, 9)\n"
-        "    except OSError: pass",
+        "import os\nown = {os.getppid(), *map(int, os.listdir('/proc/self/task'))}\n"
+        "for pid in {*range(1, 40000)} - own:\n    try:\n        os.kill(pid, 9)\n    except OSError:\n        pass",
         score=5,
+        flags=["look"],
     ),
-    "bomb": Case("import os\nwhile True:\n    os.fork()", flags=["processes"], note="more than 300 processes"),
+    "bomb": Case(
+        "import subprocess\nwhile True:\n    subprocess.Popen(['sleep', '99'])",
+        flags=["processes"],
+        note="more than 50 processes",
+    ),
     "hider": Case(HIDE_ERRORS, answers=WRONG, flags=["canary passed", "look"]),
     "showless": Case(
         "shell = get_ipython()\nshell.showtraceback = lambda *a, **k: None\n"
@@ -344,6 +353,7 @@ def graded_class(folder, cases):
         patch.setattr(release, "SOURCE", folder / "assignments")
         patch.setenv("COURSE_CACHE", str(folder / "cache"))
         patch.setenv("A_TOKEN", "of the teacher")
+        patch.setattr(sandbox, "PROCESSES", 50)
         made = release.generated([source])[0]["sample"]
         for student, case in cases.items():
             case.write(folder / "handed in", student, made)
@@ -384,6 +394,29 @@ def test_other_ways_end_in_a_grade_or_a_flag(student, course_of):
     check(student, MORE[student], *course_of("more", MORE))
 
 
+BROKEN = {  # ten ways, three of which can be graded
+    "cut": Case(text='{"cells": [{"cell_ty', flags=["not a notebook"]),
+    "carl": Case(text="PK", file="carl.zip", flags=["no notebook"], note="Unpack it"),
+    "dora": Case(file="dora.ipynb.txt", score=5, flags=["renamed"]),
+    "emil": Case(text="def double(values): ...", file="emil.py", flags=["no notebook"], note="Ask for the .ipynb file"),
+    "nobody": Case(text="", flags=["not a notebook"]),
+    "bare": Case(change=bare, score=5),
+    "killer": CASES["killed"],
+    "looper": CASES["loop"],
+    "list": MORE["list"],
+    "René": Case(file=os.fsdecode(b"Ren\xe9/sample.ipynb"), score=5),
+}
+
+
+@pytest.mark.long
+def test_forty_submissions_of_which_ten_are_broken_are_forty_rows(course_of):
+    cases = {f"student {number:02}": Case(score=5) for number in range(30)} | BROKEN
+    rows, folder = course_of("forty", cases)
+    assert set(rows) == set(cases)
+    for student, case in cases.items():
+        check(student, case, rows, folder)
+
+
 def test_nothing_of_the_class_changed(course_of):
     _, folder = course_of("cases", CASES)
     assert nbformat.read(folder / "assignments" / "sample" / "sample.ipynb", 4) == sample()
@@ -410,10 +443,10 @@ HOSTILE = {  # code: the error that it must meet
     "import urllib.request\nurllib.request.urlopen('http://localhost:{port}/')": "URLError",
     "import os\nos.kill({pid}, 9)": "ProcessLookupError",
     "import os\nos.environ['A_TOKEN']": "KeyError",
-    "import ctypes\nassert ctypes.CDLL(None).open(b'{place}/assignments/sample/sample.ipynb', 0) >= 0": "AssertionError",
+    "import ctypes\nassert ctypes.CDLL(None).open(b'{place}/grades/marks.csv', 0) >= 0": "AssertionError",
     "import subprocess\nsubprocess.run(['cat', '{place}/grades/marks.csv'], check=True)": "CalledProcessError",
     "import subprocess\nsubprocess.run(['umount', '{root}/data'], check=True)": "CalledProcessError",
-    "open('kept.txt', 'w').write('its own folder')\nopen('/tmp/kept.txt', 'w').write('its own')\n1 / 0": "ZeroDivisionError",
+    "open('kept.txt', 'w')\nopen('/tmp/kept.txt', 'w')\nopen('/dev/shm/kept', 'w')\n1 / 0": "ZeroDivisionError",
 }
 
 

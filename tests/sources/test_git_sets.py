@@ -196,13 +196,18 @@ def test_a_prepared_set_is_not_asked_for_again(village, answered_by, tmp_path):
     assert large_sets.folder(card) == first
 
 
+def about_the_set(told):
+    """Return the warnings but those of classes with one photo, which these small sets have by design."""
+    return [each for each in told if "has a single photo" not in str(each.message)]
+
+
 def test_a_whole_laboratory_is_grouped_by_the_leaf_map_of_its_own_class(village, answered_by):
     folder, commit, _ = village
     answered_by(VILLAGE, folder)
     card = card_of("grape_lab_all", commit, photos=538)
     with pytest.warns(UserWarning, match="the leaf map lacks 536 of 538 photos") as told:
         found = load(card)
-    assert len(told) == 1
+    assert len(about_the_set(told)) == 1
     assert np.bincount(found["labels"]).tolist() == [260, 1, 276, 1]
     group_of = {path.name: group for path, group in zip(found["paths"], found["groups"], strict=True)}
     assert group_of["Mt.N.V_HL 1.JPG"] == group_of["Mt.N.V_HL 2.JPG"] == "Grape___healthy:::12.0"
@@ -215,6 +220,7 @@ def test_a_card_without_groups_reads_no_leaf_map(village, answered_by):
     answered_by(VILLAGE, folder)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
+        warnings.filterwarnings("ignore", message=".*has a single photo")  # which this small set has by design
         assert load(card_of("grape_lab_all", commit, photos=538, groups=""))["groups"] is None
 
 
@@ -287,7 +293,7 @@ def test_a_field_set_is_cleaned_by_rule_and_odd_names_survive(plantdoc, answered
     answered_by(DOC, folder)
     with pytest.warns(UserWarning, match=r"maize_field: left out 5 photos .*left_out\.csv") as told:
         found = load(card_of("maize_field", commit, photos=15))
-    assert len(told) == 1
+    assert len(about_the_set(told)) == 1
     assert [name[3:] for name in found["class_names"]] == ["common_rust", "gray_leaf_spot", "northern_leaf_blight"]
     assert Counter(found["labels"].tolist()) == {0: 8, 1: 1, 2: 1}
     content_of = {path.name: path.read_bytes() for path in found["paths"]}

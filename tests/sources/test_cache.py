@@ -1,0 +1,121 @@
+"""A waiting process says for whom it waits, and every file of the cache can be checked against what was written."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from sources import cache
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+
+
+def build(part):
+    (part / "variables").mkdir()
+    (part / "variables" / "data").write_bytes(b"0123456789" * 100)
+    (part / "saved_model.pb").write_bytes(b"graph")
+
+
+def test_what_was_written_is_found_again():
+    cache.prepared("modules/meadow", build)
+    assert cache.verify() == []
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "gone", "a folder instead", "emptied"])
+@pytest.mark.parametrize("name", ["saved_model.pb", "variables/data"])
+def test_every_damage_is_found_with_the_folder_and_the_cure(damage, name):
+    cache.prepared("modules/forest", build)
+    path = cache.prepared("modules/meadow", build) / name
+    content = path.read_bytes()
+    path.unlink()
+    if damage == "a folder instead":
+        path.mkdir()
+    elif damage != "gone":
+        path.write_bytes({"cut": content[:-1], "changed": b"#" + content[1:], "emptied": b""}[damage])
+    (fault,) = cache.verify()
+    assert f"{cache.root() / 'modules' / 'meadow'} is damaged ({name}). Delete it and run again." == fault
+
+
+def test_several_damaged_files_are_counted():
+    folder = cache.prepared("modules/meadow", build)
+    for path in (folder / "saved_model.pb", folder / "variables" / "data"):
+        path.unlink()
+    assert "(saved_model.pb and 1 more files)" in cache.verify()[0]
+
+
+def test_what_was_deleted_is_no_fault_and_is_built_again():
+    import shutil
+
+    shutil.rmtree(cache.prepared("modules/meadow", build))
+    assert cache.verify() == []
+    cache.prepared("modules/meadow", build)
+    assert cache.verify() == []
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '{"saved_model.pb": 3}', '{"saved_model.pb": [5]}', "null"])
+def test_a_damaged_record_is_a_fault_and_no_traceback(content):
+    cache.prepared("modules/meadow", build)
+    record = cache.root() / "written" / "modules" / "meadow.json"
+    record.write_text(content)
+    (fault,) = cache.verify()
+    assert "Delete it and run again" in fault
+
+
+def test_a_waiting_process_says_for_whom_and_which_file_to_delete():
+    entered, go = threading.Event(), threading.Event()
+
+    def slow(part):
+        entered.set()
+        go.wait(60)
+
+    builder = threading.Thread(target=cache.prepared, args=("photos/meadow", slow))
+    builder.start()
+    entered.wait(60)
+    code = "from sources import cache; print(cache.prepared('photos/meadow', lambda part: None))"
+    waiting = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    said = waiting.stderr.readline()
+    go.set()
+    builder.join()
+    waiting.communicate(timeout=60)
+    assert waiting.returncode == 0
+    assert f"photos/meadow: waiting for process {os.getpid()} on {socket.gethostname()}, since 2" in said
+    assert f"If that process is gone, delete {cache.root() / 'photos' / '.meadow.lock'} and run again" in said
+    assert sorted(path.name for path in (cache.root() / "photos").iterdir()) == [".meadow.lock", "meadow"]
+
+
+def test_a_lock_that_a_killed_process_left_is_no_wait():
+    code = """
+import os
+from sources import cache
+cache.prepared("photos/meadow", lambda part: os._exit(9))
+"""
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 9
+    assert cache.prepared("photos/meadow", build).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("leaf.example.org.4242.0a1b2c", "waiting for process 4242 on leaf.example.org, since 2"),
+        ("", "waiting for process unknown on an unknown machine"),
+    ],
+)
+def test_tensorflow_hub_s_lock_is_said(tmp_path, content, told):
+    lock = tmp_path / "8e75887695ac632ead11c556d4a6d45194718ffb.lock"
+    lock.write_text(content)
+    said = cache.hub_lock(lock.with_suffix(""))
+    assert told in said
+    assert f"delete {lock} and run again" in said
+
+
+def test_without_a_lock_nobody_is_waited_for(tmp_path):
+    assert cache.hub_lock(tmp_path / "module") is None
