@@ -73,7 +73,7 @@ def converted(
         if model.exists() and content.exists() and content.read_bytes() == cache.content_hash(model):
             return model, ""
         _say_once(f"{made} is damaged: {label} is converted again.")
-        shutil.rmtree(made)
+        shutil.rmtree(made, ignore_errors=True)  # a cache that can't be written leaves it as it is
     return made, f"{made} is damaged each time that it is written"
 
 
