@@ -45,9 +45,9 @@ grade:  ## grade SUBMISSIONS=folder into build/grades; ASSIGNMENT=name, OPTIONS=
 	@$(INSTALL) $(LOCK)
 	@$(CLASS) grade $(if $(SUBMISSIONS),"$(SUBMISSIONS)") $(if $(ASSIGNMENT),--assignment "$(ASSIGNMENT)") $(OPTIONS)
 
-bench:  ## renew the figures of bench/README.md; PHOTOS=folder takes your own photos
+bench:  ## renew the figures of bench/README.md
 	@$(INSTALL) $(LOCK)
-	$(VENV)/bin/python -m bench.bench $(if $(PHOTOS),"$(PHOTOS)")
+	$(VENV)/bin/python -m bench.bench
 
 wheel:  ## HubLayer as a package of its own, in build/wheel
 	@$(INSTALL) $(LOCK)
