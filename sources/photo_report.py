@@ -27,7 +27,7 @@ def report(folder: str | Path) -> list[str]:
     broken, single = photo_files.examine(found.paths)
     faults = found.faults + ([str(photo_files.undecodable(broken, len(found.paths)))] if broken else [])
     notes = found.notes + ([f"nearly of one colour: {some(single.values())}."] if single else [])
-    title = f"{photo_files.shown(folder)}: {len(found.paths)} photos in {len(found.class_names)} classes"
+    title = f"{len(found.paths)} photos in {len(found.class_names)} classes: {photo_files.shown(folder)}"
     print(textwrap.fill(title, 100))
     counts = collections.Counter(found.labels)
     for label, name in enumerate(found.class_names[:20]):
