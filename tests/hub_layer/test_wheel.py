@@ -20,7 +20,7 @@ def test_the_file_is_short_and_knows_nothing_of_the_course():
     assert text.count("\n") <= 250
     imported = set(re.findall(r"^ *(?:import|from) ([a-z_]+)", text, re.MULTILINE))
     others = imported - set(sys.stdlib_module_names)
-    assert others == {"keras", "numpy", "tensorflow", "tensorflow_text", "tensorflow_hub", "hub_layer"}
+    assert others == {"keras", "numpy", "tensorflow", "tensorflow_text", "tensorflow_hub"}
 
 
 @pytest.fixture(scope="module")
