@@ -5,7 +5,7 @@ COURSE  = $(VENV)/bin/python -m course
 CLASS   = $(VENV)/bin/python -m classroom
 INSTALL = $(PYTHON) -m course install --venv $(VENV) --lock
 
-.PHONY: run official lab check test test-long assignments grade bench refresh prepare doctor lock wheel
+.PHONY: run official lab lint check test test-long assignments grade bench refresh prepare doctor lock wheel
 
 run:  ## set everything up, run every lesson, print a table
 	@$(INSTALL) $(LOCK)
@@ -20,15 +20,17 @@ lab:  ## open JupyterLab; modules and photos are prepared on first use
 	@$(INSTALL) $(LOCK)
 	$(VENV)/bin/jupyter lab notebooks/00_start_here.ipynb
 
-check:  ## ruff, import contracts, declared dependencies, and the tests that load no TensorFlow: two minutes
+lint:
 	@$(INSTALL) dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/deptry .
-	NO_TENSORFLOW=1 $(VENV)/bin/python -m pytest tests -q
 
-test: check  ## all that, every other test, every notebook under nbval and papermill
+check: lint  ## ruff, import contracts, declared dependencies, and the tests that load no TensorFlow: two minutes
+	NO_TENSORFLOW=1 $(VENV)/bin/python -m pytest tests -q -n 2 --dist loadfile
+
+test: lint  ## all of these, every other test, every notebook under nbval and papermill
 	$(VENV)/bin/python -m pytest tests notebooks --nbval-lax -n 2 --dist loadfile
 
 test-long:  ## what is too slow for every day: lessons on folders of photos, more hostile submissions
