@@ -5,7 +5,7 @@ COURSE  = $(VENV)/bin/python -m course
 CLASS   = $(VENV)/bin/python -m classroom
 INSTALL = $(PYTHON) -m course install --venv $(VENV) --lock
 
-.PHONY: run official lab check test test-long assignments grade bench refresh prepare doctor lock
+.PHONY: run official lab lint check test test-long assignments grade bench refresh prepare doctor lock wheel
 
 run:  ## set everything up, run every lesson, print a table
 	@$(INSTALL) $(LOCK)
@@ -20,15 +20,17 @@ lab:  ## open JupyterLab; modules and photos are prepared on first use
 	@$(INSTALL) $(LOCK)
 	$(VENV)/bin/jupyter lab notebooks/00_start_here.ipynb
 
-check:  ## ruff, import contracts, declared dependencies, and the tests that load no TensorFlow: two minutes
+lint:
 	@$(INSTALL) dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/deptry .
-	NO_TENSORFLOW=1 $(VENV)/bin/python -m pytest tests -q
 
-test: check  ## all that, every other test, every notebook under nbval and papermill
+check: lint  ## ruff, import contracts, declared dependencies, and the tests that load no TensorFlow: two minutes
+	NO_TENSORFLOW=1 $(VENV)/bin/python -m pytest tests -q -n 2 --dist loadfile
+
+test: lint  ## all of these, every other test, every notebook under nbval and papermill
 	$(VENV)/bin/python -m pytest tests notebooks --nbval-lax -n 2 --dist loadfile
 
 test-long:  ## what is too slow for every day: lessons on folders of photos, more hostile submissions
@@ -45,9 +47,13 @@ grade:  ## grade SUBMISSIONS=folder into build/grades; ASSIGNMENT=name, OPTIONS=
 	@$(INSTALL) $(LOCK)
 	@$(CLASS) grade $(if $(SUBMISSIONS),"$(SUBMISSIONS)") $(if $(ASSIGNMENT),--assignment "$(ASSIGNMENT)") $(OPTIONS)
 
-bench:  ## renew the figures of bench/README.md; PHOTOS=folder takes your own photos
+bench:  ## renew the figures of bench/README.md
 	@$(INSTALL) $(LOCK)
-	$(VENV)/bin/python -m bench.bench $(if $(PHOTOS),"$(PHOTOS)")
+	$(VENV)/bin/python -m bench.bench
+
+wheel:  ## HubLayer as a package of its own, in build/wheel
+	@$(INSTALL) $(LOCK)
+	$(VENV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel ./hub_layer
 
 prepare refresh lock:
 	@$(INSTALL) $(LOCK)

@@ -2,8 +2,10 @@
 
 release         the students' notebooks, and a zip with all that they need
 grade           a folder of submissions to grades, marks and feedback pages
-submissions     the files that students hand in: found, recognised, repaired
-sandbox         a process and a folder for each submission, watched
+collect         the files that students hand in: found and recognised
+cells           a notebook's cells: the student's answers, the released tests
+marks           what a teacher types, kept for the answer it was given for
+sandbox         a process and a folder for each submission, contained and watched
 one_submission  grade one of them with nbgrader
-guarded_kernel  the kernel that a student's code runs in
+checks          whether a notebook bent what its tests use
 """

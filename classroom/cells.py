@@ -1,6 +1,7 @@
 """The notebook that is graded: a student's cells, with nbgrader's cells as they were released."""
 
 import copy
+import hashlib
 import itertools
 from collections.abc import Mapping
 
@@ -83,9 +84,14 @@ def restored(cells: list[Mapping], release: NotebookNode, found) -> NotebookNode
 
 
 def short_answers(notebook: NotebookNode) -> dict[str, str]:
-    """Return the answers that a person may have to read, with their pictures: {grade_id: text}."""
-    answers = {key: cell for key, cell in wanted(notebook).items() if _is_short_answer(cell)}
-    return {key: cell.source + "".join(map(str, cell.get("attachments", {}).items())) for key, cell in answers.items()}
+    """Return the answers that a person may have to read, and what pictures are in them: {grade_id: text}."""
+    answers = {}
+    for key, cell in wanted(notebook).items():
+        if _is_short_answer(cell):
+            pictures = {name: hashlib.md5(repr(data).encode()) for name, data in cell.get("attachments", {}).items()}
+            added = [f"\n(picture {name}, {data.hexdigest()[:6]})" for name, data in pictures.items()]
+            answers[key] = cell.source + "".join(added)
+    return answers
 
 
 def schemes(source: NotebookNode) -> dict[str, tuple[float, str]]:

@@ -17,15 +17,18 @@ JUNK = re.compile(r"\.|__MACOSX$|__pycache__$|~\$|Thumbs\.db$|desktop\.ini$", re
 ARCHIVES = (".zip", ".7z", ".rar", ".gz", ".tgz", ".tar", ".xz", ".bz2")
 COPY = re.compile(r"(\s*\(\d+\)|[\s_-]+(copy|kopie|copie|copia)[\s_-]*\(?\d*\)?)+$", re.I)
 SYSTEMS = [  # the names that learning systems give to what they hand out: Canvas, Moodle, Blackboard
-    re.compile(r"(?P<student>[^_]+)_(?:LATE_)?(?P<number>\d+)_\d+_.+"),
-    re.compile(r"(?P<student>.+?)_(?P<number>\d+)_assignsubmission_.*"),
+    re.compile(r"(?P<student>[^_]+)_(?:LATE_)?(?P<number>\d+)_\d{3,}_.+"),  # Canvas alone has one number for a student
+    re.compile(r"(?P<student>.+?)_\d+_assignsubmission_.*(?P<number>)"),
     re.compile(r".+_(?P<student>[^_]+)_attempt_\d{4}-.*(?P<number>)"),
 ]
 
 
 @dataclass
 class Submission:
-    """A student's file of one assignment; assignment is "" and cells is None where none was recognised."""
+    """A student's file of one assignment; assignment is "" and cells is None where none was recognised.
+
+    The lower half is what grade makes of it. An assignment's own solution is a submission of the student "".
+    """
 
     student: str
     assignment: str = ""
@@ -34,6 +37,14 @@ class Submission:
     flags: list = field(default_factory=list)
     notes: list = field(default_factory=list)
     number: str = ""  # what a learning system calls the student
+
+    kept: Path | None = None  # the folder of its results
+    notebook: str | None = None  # what is graded
+    key: str = ""  # the same as long as nothing has changed
+    enders: str = ""  # the cells that may end a kernel
+    answers: dict = field(default_factory=dict)  # {grade_id: text} of the short answers
+    ids: dict = field(default_factory=dict)  # {(student, assignment, grade_id): answer id}
+    before: dict = field(default_factory=dict)  # its last result
 
     def flag(self, flag: str, note: str) -> None:
         """Add a flag, and a note of what it means here."""
@@ -83,9 +94,7 @@ def _entry(entry, releases, assignment, named=""):
             made.append(Submission(student, path=path, number=number))
             try:
                 _read(made[-1], releases, {*path.relative_to(entry).parts, named}, assignment)
-            except (
-                Exception
-            ) as error:  # a broken notebook raises whatever its broken part makes json and nbformat raise
+            except Exception as error:  # whatever its broken part makes json and nbformat raise
                 why = f"{type(error).__name__}: {error}".splitlines()[0][:300]
                 made[-1].cells = None
                 made[-1].flag("not a notebook", f"{_said(path.name)} can't be read ({why}). Ask for it again.")
@@ -107,7 +116,7 @@ def _entry(entry, releases, assignment, named=""):
 def _said(name):
     """Return a file's name as text; one that is not in UTF-8 is read as Windows wrote it."""
     try:
-        return unicodedata.normalize("NFC", os.fsencode(name).decode())
+        return unicodedata.normalize("NFC", os.fsencode(name).decode()).strip() or "_"
     except UnicodeDecodeError:
         return os.fsencode(name).decode("cp1252", "backslashreplace")
 

@@ -16,7 +16,6 @@ from tqdm import tqdm
 from classroom import cells, checks, marks, release, sandbox
 from classroom.collect import Submission, collect
 from course.paths import BUILD, ROOT, CourseError
-from sources import tables
 
 COLUMNS = ("student", "assignment", "score", "max", "manual points to come", "flags", "note")
 
@@ -35,23 +34,6 @@ class Class:
     releases: dict = field(default_factory=dict)  # {name: students' notebook}
     gradebook: bytes = b""  # with the tests
     stop: threading.Event = field(default_factory=threading.Event)
-
-
-@dataclass
-class Work:
-    """A submission, or with student None an assignment's own solution, and what is graded of it."""
-
-    student: str | None
-    assignment: str
-    flags: list = field(default_factory=list)
-    notes: list = field(default_factory=list)
-    kept: Path | None = None
-    notebook: str | None = None
-    key: str = ""  # the same as long as nothing has changed
-    enders: str = ""
-    answers: dict = field(default_factory=dict)  # {grade_id: text} of the short answers
-    ids: dict = field(default_factory=dict)  # {(student, assignment, grade_id): answer id}
-    before: dict = field(default_factory=dict)  # its last result
 
 
 def grade(folder, assignment=None, jobs=2, timeout=60, memory=4096, out=None, uncontained=False) -> None:
@@ -84,10 +66,10 @@ def grade(folder, assignment=None, jobs=2, timeout=60, memory=4096, out=None, un
     if not handed_in:
         raise CourseError(f"{folder} holds no notebook. It takes STUDENT/NAME.ipynb or STUDENT_NAME.ipynb.")
     out.mkdir(parents=True, exist_ok=True)
-    works = [_work(room, each) for each in handed_in if not assignment or each.assignment in (assignment, "")]
+    works = [_prepare(room, each) for each in handed_in if not assignment or each.assignment in (assignment, "")]
     schemes = {(name, key): each for name, made in room.sources.items() for key, each in cells.schemes(made).items()}
     marked = marks.Marks(out, works, schemes)
-    earlier = _rows_before(out / "grades.csv")
+    earlier = {(row["student"], row["assignment"]): row for _, row in marks.table(out / "grades.csv", COLUMNS[:2])}
     _grade_all(room, [_reference(room, name) for name in sorted({each.assignment for each in works if each.notebook})])
     results = _grade_all(room, works, marked)
     now = [_row(work, result, marked) for work, result in zip(works, results, strict=True)]
@@ -105,29 +87,27 @@ def grade(folder, assignment=None, jobs=2, timeout=60, memory=4096, out=None, un
     )
 
 
-def _work(room, submission: Submission) -> Work:
-    work = Work(submission.student, submission.assignment, submission.flags, submission.notes)
+def _prepare(room, work):
+    """Find out what is to be graded of a submission, and what was graded of it last time."""
     try:
         work.kept = room.out / "results" / file_name(work.student) / (work.assignment or "none")
         work.before = _read_json(work.kept / "result.json")
-        if submission.cells is not None:
-            made = cells.restored(submission.cells, room.releases[work.assignment], work)
-            notes = checks.look(submission.cells, room.releases[work.assignment])
-            work.flags += ["look"] * bool(notes)
-            work.notes += notes
-            work.enders = checks.enders(submission.cells)
+        if work.cells is not None:
+            made = cells.restored(work.cells, room.releases[work.assignment], work)
+            for note in checks.look(work.cells, room.releases[work.assignment]):
+                work.flag("look", note)
+            work.enders, work.key = checks.enders(work.cells), _key(room, work.assignment, work.cells)
             work.answers = cells.short_answers(made)
             work.ids = marks.ids(work, work.answers)
-            work.key = _key(room, work.assignment, submission.cells)
             work.notebook = nbformat.writes(made)
     except Exception as error:  # one submission never ends the run
-        submission.flag("grader failed", _failure(error))
+        work.flag("grader failed", _failure(error))
     return work
 
 
 def _reference(room, name):
     """The solution of an assignment that came in: where it does not score here, no student could."""
-    work = Work(None, name, kept=room.out / "results" / name, notebook=nbformat.writes(room.sources[name]))
+    work = Submission("", name, kept=room.out / "results" / name, notebook=nbformat.writes(room.sources[name]))
     work.key, work.before = _key(room, name, None), _read_json(work.kept / "result.json")
     return work
 
@@ -207,12 +187,6 @@ def _read_json(path):
         return json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-
-
-def _rows_before(path):
-    rows = [cells for _, cells in tables.rows(path, COLUMNS[:2])] if path.exists() else []
-    rows = [{name: marks.unquoted(cell) for name, cell in row.items()} for row in rows]
-    return {(row["student"], row["assignment"]): row for row in rows}
 
 
 def _row(work, result, marked):

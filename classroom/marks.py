@@ -19,7 +19,7 @@ from sources import tables
 GIVEN = ("student", "assignment", "question", "max")  # the grader's columns; all others are the teacher's
 COLUMNS = (*GIVEN, "points", "comment", "answer", "marking scheme", "answer id")
 TEXTS = ("answer", "marking scheme", "answer id")
-CELL = 30_000  # characters; Excel cuts a cell at 32,767
+CELL = 30_000  # characters of an answer that are shown; Excel cuts a cell at 32,767
 
 
 def ids(work, answers: Mapping[str, str]) -> dict[tuple[str, str, str], str]:
@@ -64,17 +64,16 @@ class Marks:
         typed = {row["answer id"]: row for row in typed}
         self.rows = dict(typed)
         owners = {key: _triple(row) for key, row in typed.items()} | self.current
-        for number, cells in tables.rows(path, (*GIVEN[:3], "points")) if path.exists() else []:
-            row, where = {name: unquoted(cell) for name, cell in cells.items()}, f"{path}, line {number}"
-            named = _triple(row)
+        for number, row in table(path, (*GIVEN[:3], "points")):
+            where, named = f"{path}, line {number}", _triple(row)
             key = row.get("answer id") or before.get(named) or _id(*named, row.get("answer", ""))
             owner = owners.get(key, named)  # a spreadsheet may have lost letters of a name
             if owner != named and named in owners.values():
                 raise CourseError(f"{where}: the answer id is of {', '.join(owner)}. Put it right, or empty that cell.")
             row |= dict(zip(GIVEN, owner, strict=False)) | {"answer id": key}
             mine = {name: cell for name, cell in row.items() if cell and name not in GIVEN + TEXTS}
-            if owner[1:] in schemes and is_marked(mine):
-                _check_points(where, mine["points"], schemes[owner[1:]][0])
+            if is_marked(mine):
+                _check_points(where, mine["points"], schemes.get(owner[1:], (10_000, ""))[0])
             if any(lines.get(key, (0, {}))[1].get(name, cell) != cell for name, cell in mine.items()):
                 raise CourseError(f"{where}: line {lines[key][0]} marks this answer, too, and differently. Delete one.")
             lines[key], saved = (number, mine), typed.get(key, {})
@@ -104,7 +103,7 @@ class Marks:
                 if triple[2] in result.get("waiting", []):
                     most, scheme = self.schemes[triple[1:]]
                     given = dict(zip(GIVEN, [*triple, f"{most:g}"], strict=True))
-                    texts = dict(zip(TEXTS, [work.answers[triple[2]], scheme, key], strict=True))
+                    texts = dict(zip(TEXTS, [work.answers[triple[2]][:CELL], scheme, key], strict=True))
                     shown[key] = self.rows.get(key, {}) | given | texts
         here = set(self.current.values())
         for key, row in self.rows.items():
@@ -139,8 +138,13 @@ def _check_points(where, text, most):
     raise CourseError(f"{where}: {text} is no number of points from 0 to {most:g}.")
 
 
-def unquoted(cell: str) -> str:
-    """Return a cell without the quote that write put before it."""
+def table(path: Path, needed: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
+    """Return the rows of a table that write has written, with their lines; none if it isn't there."""
+    rows = tables.rows(path, needed) if path.exists() else []
+    return [(line, {name: _unquoted(cell) for name, cell in row.items()}) for line, row in rows]
+
+
+def _unquoted(cell):
     return cell[1:] if cell[:1] == "'" and cell[1:2] in tuple("=+-@") else cell
 
 
@@ -151,7 +155,7 @@ def write(path: Path, columns: Iterable[str], rows: Iterable[Mapping]) -> None:
     writer = csv.writer(text)
     writer.writerow(columns)
     for row in rows:
-        cells = [str(row.get(name, ""))[:CELL] for name in columns]
+        cells = [row.get(name, "") for name in columns]
         writer.writerow([f"'{cell}" if cell[:1] in tuple("=+-@") else cell for cell in cells])
     replace(path, text.getvalue().encode("utf-8-sig"))
 

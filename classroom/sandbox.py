@@ -67,14 +67,14 @@ def run(room, job: dict, folder: Path, kept: Path, page: Path | None) -> dict:
         The submission's result: flags, notes and, if it could be scored, what one_submission.grade returns.
     """
     own, name = folder / "own", job["assignment"]
-    for each in ("work", "home", "tmp", "cache", "run"):
-        (own / each).mkdir(parents=True)
+    writable = [own / each for each in ("work", "home", "tmp", "cache", "run", "fonts")]
     fonts, shared = room.out / "matplotlib", cache.root()  # matplotlib's list of fonts takes seconds to make
-    for each in (fonts, shared, kept):
+    for each in (*writable, fonts, shared, kept):
         each.mkdir(parents=True, exist_ok=True)
-    writable = [own] if page else [own, shared, fonts]
-    if page:
-        shutil.copytree(fonts, own / "fonts")
+    if not page:
+        writable += [shared, fonts]
+    else:
+        shutil.copytree(fonts, own / "fonts", dirs_exist_ok=True)
         for path in sorted(shared.glob("*/[!.]*")):  # may be read; what a submission computes stays in its own folder
             (own / "cache" / path.parent.name).mkdir(exist_ok=True)
             (own / "cache" / path.parent.name / path.name).symlink_to(path)

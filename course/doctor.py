@@ -120,6 +120,8 @@ def _cache():
 
 
 def _modules():
+    if _version("keras") is None:
+        return "not asked: nothing is installed", None
     from helpers import modules
     from sources import catalogues
 

@@ -78,11 +78,22 @@ def clean(fresh, stored):
         if cell.cell_type != "code":
             continue
         cell.metadata.pop("execution", None)
-        outputs = [_published(output) for output in cell.outputs if output.get("name") != "stderr"]
+        outputs = _joined([_published(output) for output in cell.outputs if output.get("name") != "stderr"])
         if "timing" in cell.metadata.get("tags", []) and before.get(cell.id) and not os.environ.get("TIMINGS"):
             outputs = before[cell.id]
         cell.outputs = outputs
     return fresh
+
+
+def _joined(outputs):
+    """Join neighbours of one stream: whether a note on stderr once parted them is no part of a lesson."""
+    joined = []
+    for output in outputs:
+        if joined and output.output_type == "stream" and output.get("name") == joined[-1].get("name"):
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def _published(output):

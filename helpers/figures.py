@@ -1,12 +1,9 @@
-"""Every figure, each with its alt text.
-
-A function draws and displays; the alt text goes with the picture (and is its plain-text form, for a reader without
-pictures). A photo whose licence does not let us publish it is marked: you see it when you run the cell, and
-`make refresh` leaves its alt text in its place.
-"""
+"""Every figure, with its alt text; `make refresh` leaves that alone where a photo may not be published."""
 
 import io
+import itertools
 import textwrap
+import warnings
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -23,15 +20,15 @@ plt.rcParams |= {"axes.titlesize": 10, "axes.labelsize": 8, "figure.constrained_
 
 
 def show(figure: plt.Figure, alt: str, photo_set: PhotoSet | None = None, save: str | None = None):
-    """Display a figure as PNG with its alt text, and the credit of the photos in it, and close it.
-
-    save: a file name under notebooks/figures, to which `make refresh` writes the picture for use outside the lesson.
-    """
+    """Display a figure as PNG with alt text and credit, and close it. save: its file name under notebooks/figures."""
     card = photo_set.card if photo_set else {"show": True}
     if card.get("credit"):
         figure.supxlabel(f"Photos: {card['credit']}", fontsize=7, color=DARK)
     picture = io.BytesIO()
-    figure.savefig(picture, dpi=100, bbox_inches="tight", metadata={"Software": None})
+    with warnings.catch_warnings(record=True) as told:
+        figure.savefig(picture, dpi=100, bbox_inches="tight", metadata={"Software": None})
+    if any("missing from font" in str(each.message) for each in told):
+        print("The font of this figure lacks letters of these names, so they are shown as boxes.")
     plt.close(figure)
     marks = {"image/png": {"alt": alt}, "course": {"publish": card.get("show", False), "save": save}}
     display({"image/png": picture.getvalue(), "text/plain": alt}, raw=True, metadata=marks)
@@ -140,8 +137,8 @@ def grid_of_shares(shares: np.ndarray, title: str):
     figure.colorbar(_matrix(axis, shares, dark=0.6 * np.max(shares)))
     axis.set(xticks=[], yticks=[])
     axis.set_title(title, fontsize=9)
-    rows = "; ".join(" ".join(f"{share:.2f}" for share in row) for row in shares)
-    show(figure, f"{title}, as a grid from the top row down: {rows}.")
+    said = "; ".join(" ".join(f"{share:.2f}" for share in row) for row in shares)
+    show(figure, f"{title}, as a grid from the top row down: {said}.")
 
 
 def two_ways(
@@ -149,19 +146,22 @@ def two_ways(
 ):
     """Show the course in one picture: a photo, a complete model's names for it, and heads of our own with intervals."""
     figure, axes = plt.subplots(1, 3, figsize=(12, 2.8), width_ratios=[1, 1.2, 1.7])
-    kind = photo_set.class_names[photo_set.labels[row]]
+    kind, none = photo_set.class_names[photo_set.labels[row]], "a complete model has 1000 names,\nand none is a disease"
     _photo(axes[0], photo_set, row, title=f"a bean leaf: {kind}")
-    none = "a complete model has 1000 names,\nand none is a disease"
     _bars(axes[1], names, probabilities, title=none, xlabel="probability")
     heads = "a frozen backbone under a head of our own:\nten flower species, 210 photos"
     said = _intervals(axes[2], results, commonest, title=heads, xlabel=ACCURACY)
-    first = f"The complete model's first names for it: {_spoken(names, probabilities)}"
-    show(figure, f"A bean leaf ({kind}). {first}. Own heads on ten species: {said}.", photo_set, save)
+    said = f"The complete model's first names for it: {_spoken(names, probabilities)}. Own heads on ten species: {said}"
+    show(figure, f"A bean leaf ({kind}). {said}.", photo_set, save)
 
 
 def confusion(matrix: np.ndarray, class_names: Sequence, title="rows: what it is; columns: what the head said"):
-    """Show a confusion matrix, int [k, k], each row as proportions."""
-    rates, size = matrix / matrix.sum(axis=1, keepdims=True), 2 + 0.42 * len(class_names)
+    """Show a confusion matrix, int [k, k], each row as proportions; of more than 40 classes the most confused ones."""
+    if len(class_names) > 40:  # a picture grows with the square of its classes
+        mistakes = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * np.diag(matrix)
+        worst, title = np.sort(np.argsort(-mistakes)[:40]), f"40 most confused of {len(class_names)}; {title}"
+        matrix, class_names = matrix[np.ix_(worst, worst)], [class_names[place] for place in worst]
+    rates, size = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1), 2 + 0.42 * len(class_names)
     figure, axis = plt.subplots(figsize=(size + 1, size))
     _matrix(axis, rates, dark=0.5, least=0.005, vmax=1)
     axis.set_xticks(range(len(class_names)), class_names, rotation=60, ha="right", fontsize=8)
@@ -184,19 +184,18 @@ def heat_map(photo_set: PhotoSet, row: int, heat: np.ndarray, title: str):
 def similarity(pairs: np.ndarray, groups: Sequence[str], title: str):
     """Show the similarity of every pair, [n, n], with one name per row; equal names are neighbours."""
     figure, axis = plt.subplots(figsize=(5.4, 4.6))
-    picture = axis.imshow(pairs, cmap="Greens", vmin=0, vmax=1)
+    figure.colorbar(axis.imshow(pairs, cmap="Greens", vmin=0, vmax=1), label="cosine similarity")
     names, starts, counts = np.unique(groups, return_index=True, return_counts=True)
-    for line in starts[1:] - 0.5:
-        axis.axhline(line, color=GREY, linewidth=0.5)
-        axis.axvline(line, color=GREY, linewidth=0.5)
+    for line, rule in itertools.product(starts[1:] - 0.5, (axis.axhline, axis.axvline)):
+        rule(line, color=GREY, linewidth=0.5)
     for ticks in (axis.set_xticks, axis.set_yticks):
         ticks(starts + (counts - 1) / 2, names, fontsize=8)
     axis.set_title(title)
-    figure.colorbar(picture, label="cosine similarity")
     same = np.equal.outer(groups, groups)
-    within, between = pairs[same & ~np.eye(len(groups), dtype=bool)].mean(), pairs[~same].mean()
-    means = f"Mean within a group {within:.2f}, between groups {between:.2f}."
-    show(figure, f"Similarity of pairs, {title}: {', '.join(names)}. {means}")
+    within = f"Mean within a group {pairs[same & ~np.eye(len(groups), dtype=bool)].mean():.2f}"
+    show(
+        figure, f"Similarity of pairs, {title}: {', '.join(names)}. {within}, between groups {pairs[~same].mean():.2f}."
+    )
 
 
 def against_cost(panels: dict[str, Intervals], costs: dict[str, float], xlabel: str):
@@ -215,8 +214,8 @@ def against_cost(panels: dict[str, Intervals], costs: dict[str, float], xlabel: 
         said.append(f"{title}: {_spoken(there, [rows[name][0] for name in there], '.3f')}")
     axes.flat[0].set_ylabel("share told right, with its 95 % interval")
     figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside right center", fontsize=8)
-    paid = _spoken(names, [costs[name] for name in names], ".3g")
-    show(figure, f"Shares with intervals against cost. {'. '.join(said)}. {xlabel}: {paid}.")
+    said.append(f"{xlabel}: {_spoken(names, [costs[name] for name in names], '.3g')}")
+    show(figure, f"Shares with intervals against cost. {'. '.join(said)}.")
 
 
 def decisions(branches: dict[str, list[tuple[str, str, str]]], title: str, save: str | None = None):
@@ -227,8 +226,8 @@ def decisions(branches: dict[str, list[tuple[str, str, str]]], title: str, save:
         axis.text(0, place - 0.55, branch, fontsize=13, fontweight="bold", va="center")
         for question, take, why in steps:
             for x, width, colour in ((0.05, 3.9, GREY), (5.0, 4.9, GREEN)):
-                box = {"boxstyle": "round,pad=0,rounding_size=0.1", "facecolor": "white", "edgecolor": colour}
-                axis.add_patch(patches.FancyBboxPatch((x, place - 0.36), width, 0.72, linewidth=1.8, **box))
+                box = {"boxstyle": "round,pad=0,rounding_size=0.1", "fc": "white", "ec": colour, "lw": 1.8}
+                axis.add_patch(patches.FancyBboxPatch((x, place - 0.36), width, 0.72, **box))
             axis.text(2.0, place, textwrap.fill(question, 38), fontsize=12, ha="center", va="center")
             axis.text(5.15, place - 0.22, take, fontsize=12, fontweight="bold", va="center")
             axis.text(5.15, place + 0.1, textwrap.fill(why, 64), fontsize=10, va="center", linespacing=1.2)
@@ -245,6 +244,5 @@ def decisions(branches: dict[str, list[tuple[str, str, str]]], title: str, save:
 
 
 def _arrow(axis, start, end, word, where):
-    shape = {"arrowstyle": "-|>", "color": DARK, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
-    axis.annotate("", end, start, arrowprops=shape)
+    axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": DARK, "shrinkA": 0, "shrinkB": 0})
     axis.text(*where, word, fontsize=11, va="center")

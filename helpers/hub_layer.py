@@ -121,7 +121,7 @@ class HubLayer(keras.layers.Layer):
         >>> module.__call__ = tf.function(lambda x: x @ module.kernel, input_signature=[tf.TensorSpec([None, 3])])
         >>> tf.saved_model.save(module, "colours")
         >>> model = keras.Sequential([keras.Input((3,)), HubLayer("colours", trainable=True), keras.layers.Dense(2)])
-        >>> [weight.shape for weight in model.trainable_weights]
+        >>> [tuple(weight.shape) for weight in model.trainable_weights]
         [(3, 4), (4, 2), (2,)]
 
     Args:

@@ -1,18 +1,17 @@
 """Labelled photo sets: load one by name or from a folder."""
 
-import collections
 import dataclasses
 import re
-import textwrap
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from sources import cache, catalogues, photo_files, photo_folders, tfds
+from sources import catalogues, photo_files, photo_folders, tfds
 from sources.photo_files import PhotoError, read, some  # noqa: F401  lessons read a photo by photos.read
-from sources.recipes import large_sets
+from sources.photo_report import report  # noqa: F401  and a folder by photos.report
+from sources.recipes import large_sets, photo_sets
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -84,45 +83,18 @@ def load(name_or_folder: str | Path, target: str | None = None) -> PhotoSet:
     elif "recipe" in card:
         folder = large_sets.folder(card)
     else:
-        folder = _packaged(card)
+        folder = photo_sets.folder(card)
     if "table" in card:
-        return _from_table(folder, card, card["targets"][target or card["target"]])
+        return PhotoSet(**photo_sets.of_table(folder, card, card["targets"][target or card["target"]]), card=card)
     found = PhotoSet(**photo_folders.load(folder), card=card)
     names = tuple(re.sub(r"^\d+ ", "", class_name) for class_name in found.class_names)  # numbered so that they sort
     return dataclasses.replace(found, class_names=names)
-
-
-def _packaged(card):
-    from sources.recipes import photo_sets
-
-    recipe = getattr(photo_sets, card["name"])
-    table = [(catalogues.DATA / card["table"]).read_bytes()] if "table" in card else []
-    key = catalogues.fingerprint(*(origin["sha256"] for origin in card["origins"]), *table)
-    return cache.prepared(f"photos/{card['name']}-{key}", lambda part: recipe(part, card))
 
 
 def _check_target(target, targets):
     if target is not None and target not in targets:
         has = f"there is {', '.join(targets)}" if targets else "a folder's labels are its folders' names"
         raise PhotoError(f"there is no target {target!r} here: {has}.")
-
-
-def _from_table(folder, card, column):
-    """A set whose photos lie in one folder and whose labels, groups and notes are in a table."""
-    import pandas
-
-    from sources.recipes import photo_sets
-
-    rows = catalogues.rows(card["table"])
-    class_names = tuple(sorted({row[column] for row in rows}))
-    return PhotoSet(
-        paths=tuple(folder / photo_sets.panel_name(row) for row in rows),
-        labels=np.array([class_names.index(row[column]) for row in rows], np.int32),
-        class_names=class_names,
-        groups=np.array([row[card["groups"]] for row in rows], dtype=str),
-        table=pandas.DataFrame(rows),
-        card=card,
-    )
 
 
 def pixels(photo_set: PhotoSet, size: int) -> np.ndarray:
@@ -170,36 +142,3 @@ def readable(photo_set: PhotoSet) -> PhotoSet:
     if len(set(left.labels)) < len(photo_set.class_names):
         raise PhotoError("a class is left without a readable photo; replace the files named above.")
     return left
-
-
-def report(folder: str | Path) -> list[str]:
-    """Print one screen about a folder of photos: its classes, what was left out of it and why, and what to do.
-
-    Every photo is decoded. Nothing is raised for what is wrong with the folder.
-
-    Returns:
-        what has to be cured before the folder is a photo set; empty where it is one.
-    """
-    folder = Path(folder).expanduser()
-    try:
-        found, _ = photo_folders.survey(folder)
-    except PhotoError as error:
-        print(textwrap.fill(str(error), 100))
-        return [str(error)]
-    broken, single = photo_files.examine(found.paths)
-    faults = found.faults + ([str(photo_files.undecodable(broken, len(found.paths)))] if broken else [])
-    notes = found.notes + ([f"nearly of one colour: {some(single.values())}."] if single else [])
-    print(f"{photo_files.shown(folder)}: {len(found.paths)} photos in {len(found.class_names)} classes")
-    counts = collections.Counter(found.labels)
-    for label, name in enumerate(found.class_names[:20]):
-        print(f"  {counts[label]:6}  {name[:80]}")
-    if len(found.class_names) > 20:
-        print(f"          and {len(found.class_names) - 20} more classes")
-    if found.sizes:
-        low, middle, high = np.percentile([min(size) for size in found.sizes], [0, 50, 100]).astype(int)
-        print(f"The shorter side has {low} to {high} pixels, in the middle {middle}.")
-    for title, sentences in (("To cure first", faults), ("Of note", notes)):
-        for sentence in sentences:
-            print(textwrap.fill(f"{title}: {sentence}", 100, subsequent_indent="    "))
-    print("It is not a photo set yet." if faults else "It can be used as a photo set.")
-    return faults

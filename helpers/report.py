@@ -58,9 +58,8 @@ def claims() -> str:
     for row in tomllib.loads((DATA / "claims.toml").read_text()).values():
         committed = NOTEBOOKS / f"{row['lesson']}.ipynb"
         payload = _reported.get(row["lesson"]) or (committed.exists() and metrics_of(json.loads(committed.read_text())))
-        numbers = {
-            name: types.SimpleNamespace(**found) for name, found in (payload or {"metrics": {}})["metrics"].items()
-        }
+        found = payload["metrics"] if payload else {}
+        numbers = {name: types.SimpleNamespace(**metric) for name, metric in found.items()}
         verdict, figure = (row["verdict"], row["figure"].format(**numbers)) if payload else ("not tested yet", "")
         lines.append(f"| {row['claim']} | {row['lesson'][:2]} | {verdict} | {figure} |")
     return "\n".join(lines) + "\n"

@@ -12,8 +12,6 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 ROOT = Path(__file__).resolve().parent.parent
 built = []  # what this process has prepared; a second run leaves it empty
 
@@ -112,6 +110,8 @@ def content_hash(path: Path) -> bytes:
 @contextlib.contextmanager
 def _locked(path: Path, name: str) -> Iterator[None]:
     """Hold a lock; beside it, for those who wait, is who holds it (the lock itself is emptied by each who asks)."""
+    from filelock import FileLock, Timeout  # doctor asks for the cache on a Python that has no packages yet
+
     lock, holder = FileLock(path), path.with_suffix(".holder.lock")
     try:
         lock.acquire(timeout=1)

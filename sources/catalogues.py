@@ -12,7 +12,7 @@ DATA = ROOT / "data"
 
 
 @functools.cache
-def entries(kind):
+def entries(kind: str) -> dict[str, dict]:
     """Return a catalogue as {name: dict}.
 
     Args:
@@ -21,13 +21,13 @@ def entries(kind):
     return tomllib.loads((DATA / f"{kind}.toml").read_text(encoding="utf-8"))
 
 
-def rows(name):
-    """Return the rows (list of dict) of a CSV table in data/."""
+def rows(name: str) -> list[dict]:
+    """Return the rows of a CSV table in data/."""
     with open(DATA / name, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
-def source():
+def source() -> str:
     """Return where modules and photos come from: "packaged" (the default) or "official".
 
     Raises:
@@ -39,8 +39,8 @@ def source():
     return chosen
 
 
-def fingerprint(*parts):
-    """Return a short name (str, 10 hex digits) for what something is built from: hashes, file contents, a recipe."""
+def fingerprint(*parts: bytes | str) -> str:
+    """Return a short name, 10 hex digits, for what something is built from: hashes, file contents, a recipe."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part if isinstance(part, bytes) else str(part).encode())

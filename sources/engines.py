@@ -5,6 +5,7 @@ bench/README.md has the figures. It needs the module converted for one size of p
 happens once, when the module is prepared, and is kept in the cache under engines/.
 """
 
+import contextlib
 import functools
 import os
 import shutil
@@ -73,7 +74,7 @@ def converted(
         if model.exists() and content.exists() and content.read_bytes() == cache.content_hash(model):
             return model, ""
         _say_once(f"{made} is damaged: {label} is converted again.")
-        shutil.rmtree(made)
+        shutil.rmtree(made, ignore_errors=True)  # a cache that can't be written leaves it as it is
     return made, f"{made} is damaged each time that it is written"
 
 
@@ -158,6 +159,8 @@ def interpreter(threads: int, **model):
 def _lite(model):
     """Run photos one by one, which is LiteRT's fastest, with an interpreter of its own for each thread that calls."""
     mine = threading.local()
+    with _silent():  # LiteRT greets once in a process, from C, and would stand in red in the middle of a lesson
+        mine.run = interpreter(1, model_path=str(model))
 
     def run(pixels):
         if not hasattr(mine, "run"):
@@ -171,6 +174,19 @@ def _lite(model):
         return np.array(vectors, np.float32)
 
     return run
+
+
+@contextlib.contextmanager
+def _silent():
+    """Drop what is written to the file descriptor of stderr."""
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def _tensorflow(folder, size):

@@ -49,13 +49,15 @@ def of_photos(
     run = start()
     shards = [paths[first : first + SHARD] for first in range(0, len(paths), SHARD)]
     done = [(half / f"{number}.npy").exists() for number in range(len(shards))]
-    bar = tqdm(total=len(paths), desc=title, unit="photo", initial=sum(map(len, np.array(shards, object)[done])))
+    kept = sum(len(shard) for shard, there in zip(shards, done, strict=True) if there)
+    bar = tqdm(total=len(paths), desc=title, unit="photo", initial=kept)
 
     def work(batch):
         try:
             vectors = run(np.stack([photo_files.read(path, size) for path in batch]))
         except photo_files.PhotoError:
             _refuse(batch, paths)
+            raise
         bar.update(len(batch))
         return vectors
 

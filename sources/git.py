@@ -27,7 +27,7 @@ _FAULTS = {  # what git prints: why that is, what to do
         "Try again later, or from another network",
     ),
     "early EOF|hung up|disconnect|RPC failed|reset by peer|reply|closed": ("the connection was cut", "Try again"),
-    "|".join(["unable to", "Could not resolve", "Failed to connect", *fetch.NO_NETWORK]): (
+    "|".join(["unable to", "Could not resolve", "Failed to connect", fetch.NO_NETWORK.pattern]): (
         "git reached no network",
         "Connect (or set up git's proxy) and try again",
     ),

@@ -140,9 +140,9 @@ def _look_into(found, odd, folder, label):
             odd["other"].append(f"{found.name(path)} ({said})")
     if len(found.paths) == before:
         holds = f"it holds {some(sorted(names))}" if names else "it is empty"
-        found.faults.append(f"the class {folder.name!r} has no photo ({holds}). Add its photos, or remove the folder.")
+        odd["empty"].append(f"the class {folder.name!r} has no photo ({holds})")
     elif len(found.paths) == before + 1:
-        found.notes.append(f"the class {folder.name!r} has a single photo, so none can be held out. Add more.")
+        odd["alone"].append(folder.name)
 
 
 def _below(odd, folder):
@@ -169,6 +169,10 @@ def _judge(found, odd):
     ):
         if odd[kind]:
             found.faults.append(f"{counted(len(odd[kind]), noun)} {told}: {some(odd[kind])}. {cure}")
+    if odd["empty"]:
+        found.faults.append(f"{some(odd['empty'])}. Add photos, or remove the folder.")
+    if odd["alone"]:
+        found.notes.append(f"a single photo, so that none can be held out, is in {some(odd['alone'])}. Add more.")
     twice = [name for name, count in collections.Counter(map(str.strip, found.class_names)).items() if count > 1]
     if twice:
         found.faults.append(f"two class folders have the same name: {some(twice)}. Put their photos into one.")

@@ -8,12 +8,18 @@ from pathlib import Path
 from sources import cache, catalogues, class_folders, photo_files
 
 
-def folder(card):
-    """Return the folder (Path) of an official set, one numbered folder of photos per class, downloaded on first use.
+def folder(card: dict) -> Path:
+    """Return the folder of an official set, one numbered folder of photos per class, downloaded on first use.
 
-    card: its entry in data/photos.toml, with its name. All of the set's splits are merged. Photos are the bytes that
-    the set has, never encoded again; what class_folders.write leaves out is counted in a warning and listed there.
-    Raises PhotoError under the packaged source, where tensorflow-datasets is missing, where the set can't be had.
+    All splits are merged. Photos are the bytes that the set has, never encoded again. What stops photo_folders.load is
+    left out, since nobody can repair the set: a second copy within a class, a photo in two classes, a file that is
+    none; a warning counts them, left_out.csv names them.
+
+    Args:
+        card: its entry in data/photos.toml, with its name.
+
+    Raises:
+        PhotoError: the source is packaged, tensorflow-datasets is missing, or the set can't be had.
     """
     if catalogues.source() != "official":
         raise photo_files.PhotoError(
@@ -51,12 +57,8 @@ def _examples(card, own):
         return tfds.as_numpy(builder.as_dataset(split="all", decoders={"image": tfds.decode.SkipDecoding()}))
     except ImportError as error:
         command = "`python3 -m course install --lock official`"
-        _refuse(
-            card,
-            f"the library is not whole here ({error})",
-            f"Run {command} in the course's folder, then the same",
-            error,
-        )
+        cure = f"Run {command} in the course's folder, then the same"
+        _refuse(card, f"the library is not whole here ({error})", cure, error)
     except Exception as error:  # a host, a checksum, an archive, a full disk: the library has no common error
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         _refuse(card, why, "Try again, with a network that reaches its host", error)

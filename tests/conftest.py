@@ -12,8 +12,16 @@ from PIL import Image
 
 from helpers import modules, photos
 
-if os.environ.get("NO_TENSORFLOW"):  # `make check`: what needs it is deselected below, what imports it unasked fails
+if os.environ.get(
+    "NO_TENSORFLOW"
+):  # `make check`: files and marked tests that need it are left out, what else asks fails
     sys.modules["tensorflow"] = None
+    names = ("features", "lite", "modules", "official", "saved_model", "texts", "training", "photos", "plant_foods")
+    collect_ignore_glob = [
+        *(f"helpers/test_{name}.py" for name in names),
+        *("hub_layer/*", "classroom/test_grading.py", "classroom/test_assignments.py", "notebooks/test_real_photos.py"),
+        *("sources/test_engines.py", "sources/test_official_photos.py", "sources/test_fuzzing.py"),
+    ]
 
 
 def pytest_collection_modifyitems(config, items):

@@ -56,7 +56,13 @@ def test_every_relative_link_leads_somewhere():
     for name, path, text in pages():
         for link in [*re.findall(r"\]\(([^)\s]+)\)", text), *re.findall(r"(?:src|href)=\"([^\"]+)\"", text)]:
             file = link.partition("#")[0]
-            if file and not re.match(r"[a-z]+:", link) and not (path.parent / file).exists():
+            # What is written for the students' zip is at its top there: tests/classroom follows its links in the zip.
+            if (
+                "students" not in path.parts
+                and file
+                and not re.match(r"[a-z]+:", link)
+                and not (path.parent / file).exists()
+            ):
                 dead.append(f"{name}: {link}")
     assert dead == []
 
@@ -178,6 +184,9 @@ def test_what_is_fetched_is_listed_with_both_licences(entry, licence):
     if "tfds" in entry:
         assert rows[entry["tfds"]] == f"| {entry['tfds']} | {licence} |"
     for origin in entry.get("origins", []):
+        if "package" not in origin:  # a public repository, or an archive
+            assert licence in rows[origin["url"]]
+            continue
         row = rows[f"{origin['package']} {origin['version']}"].strip("| ").split(" | ")
         assert row[1] == {"pip": "PyPI", "npm": "npm"}[origin["client"]]
         assert row[2].split(" (")[0] == origin["licence"]
@@ -190,6 +199,7 @@ def test_nothing_is_listed_that_is_no_longer_fetched():
         f"{origin['package']} {origin['version']}"
         for entry in entries()
         for origin in entry.values[0].get("origins", [])
+        if "package" in origin
     }
     listed = re.findall(r"^\| (\S+ [\d.]+) \| (?:PyPI|npm) \|", (ROOT / "THIRD_PARTY.md").read_text(), re.M)
     assert sorted(listed) == sorted(packages)

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from pathlib import Path
 
 from sources import fetch
 
@@ -9,7 +10,7 @@ PLANTS = "20"  # the number of WordNet's file of plants
 SAYS_IT = re.compile(r"\b(?:sub|pot)?(?:herb|shrub|tree)\w*", re.IGNORECASE)  # words that name a class
 
 
-def plant_glosses(folder, entry):
+def plant_glosses(folder: Path, entry: dict) -> None:
     """Write glosses.csv: masked, text, label, group; a row for each plant that WordNet puts under one of the classes.
 
     text: the definition.  masked: the same with every word that names a class replaced by "plant".  label: the class,

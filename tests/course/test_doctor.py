@@ -107,5 +107,6 @@ def test_on_a_bare_python_it_says_what_to_run(tmp_path):
     assert done.stderr == ""
     assert "Lock        nothing is installed" in done.stdout
     assert "Run `make run`" in done.stdout
-    assert "Cache       " in done.stdout
+    assert "GB free, source packaged" in done.stdout
+    assert "Error" not in done.stdout
     assert done.returncode == 1

@@ -42,6 +42,8 @@ def test_a_clean_notebook_has_no_stderr_no_clock_and_no_machine():
     fresh.metadata["language_info"] = {"name": "python", "version": "3.11.7"}
     done = refresh.clean(fresh, notebook())
     assert [output.text for output in done.cells[0].outputs] == ["2"]
+    parted = notebook(executed(outputs=[stream("2\n"), stream("note", "stderr"), stream("3\n")]))
+    assert [output.text for output in refresh.clean(parted, notebook()).cells[0].outputs] == ["2\n3\n"]
     assert done.cells[0].execution_count == 1
     assert "execution" not in done.cells[0].metadata
     assert "2025" not in json.dumps(done)

@@ -26,6 +26,7 @@ def test_on_noise_the_interval_holds_chance():
     assert low < result.accuracy < high
 
 
+@pytest.mark.tensorflow
 def test_the_flowers_are_named_right_nine_times_in_ten(flowers):
     result = evaluation.cross_validate(features.extract(flowers, "mobilenet_v2"), flowers.labels)
     assert result.accuracy >= 0.90

@@ -84,3 +84,26 @@ def test_the_first_photo_of_each_class_is_shown_where_none_is_named(trees, shown
     Image.new("RGB", (9, 9)).save(trees.paths[0])
     figures.photo_grid(trees)
     assert shown[0][0]["text/plain"].endswith("own photos: oak, pine.")
+
+
+def test_a_confusion_matrix_of_many_classes_shows_the_most_confused(shown):
+    matrix = np.eye(300, dtype=int) * 10
+    matrix[3, 7] = matrix[250, 251] = 9
+    figures.confusion(matrix, [f"kind {number}" for number in range(300)])
+    ((data, _),) = shown
+    for number in (3, 7, 250, 251):
+        assert f"kind {number} " in data["text/plain"]
+    assert data["text/plain"].count("kind ") == 40
+
+
+def test_a_class_that_no_photo_has_leaves_the_matrix_readable(shown, recwarn):
+    figures.confusion(np.array([[2, 0], [0, 0]]), ["oak", "pine"])
+    assert "oak 1.00, pine 0.00" in shown[0][0]["text/plain"]
+    assert not recwarn.list
+
+
+def test_letters_that_the_font_lacks_are_said_once_and_not_by_matplotlib(shown, recwarn, capsys):
+    figures.bars({"names": (["玫瑰", "गुलाब"], [0.4, 0.6])})
+    assert capsys.readouterr().out.count("font") == 1
+    assert not [each for each in recwarn.list if "Glyph" in str(each.message)]
+    assert "玫瑰 0.4" in shown[0][0]["text/plain"]

@@ -526,6 +526,35 @@ def test_a_download_that_broke_off_names_its_folder(site, tmp_path):
     assert str(folder) in str(caught.value)
 
 
+def test_a_lock_left_behind_is_named(site, tmp_path, tiny, monkeypatch):
+    import tensorflow_hub
+
+    monkeypatch.setattr(tensorflow_hub, "resolve", lambda url: tiny)  # which would wait for ten minutes
+    lock = tmp_path / "hub" / (hashlib.sha1(f"{site}/module/1".encode()).hexdigest() + ".lock")
+    lock.parent.mkdir()
+    lock.write_text("a-host.4711.0123456789abcdef")
+    with pytest.warns(UserWarning, match=r"by a-host\.4711 .*no longer runs, stop, delete .*\.lock") as caught:
+        HubLayer(f"{site}/module/1")
+    assert str(lock) in str(caught[0].message)
+
+
+def test_a_damaged_module_of_the_catalogue_is_named(tmp_path, monkeypatch):
+    prepared = Path(modules.path("mobilenet_v2"))
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
+    copy = shutil.copytree(prepared, tmp_path / "modules" / prepared.name)
+    data = next((copy / "variables").glob("*.data*"))
+    data.write_bytes(data.read_bytes()[:1000])
+    with pytest.raises(RuntimeError, match=r"can't be read .*for a name or URL, just run again") as caught:
+        HubLayer("mobilenet_v2")
+    assert str(copy) in str(caught.value)
+
+
+def test_the_file_under_its_own_name_knows_no_catalogue():
+    # Whoever imports the file itself gets what the wheel is: the course's names come with helpers.HubLayer.
+    code = "import helpers.hub_layer as h; h.HubLayer('mobilenet_v2')"
+    assert "'mobilenet_v2' is no module: no SavedModel folder or URL." in python(["-c", code]).stderr
+
+
 # Inputs and outputs that do not fit
 
 

@@ -225,7 +225,15 @@ def test_a_class_folder_itself_is_no_set(folder):
 def test_a_class_with_a_single_photo_is_named(folder):
     for number in range(1, 6):
         (folder / "rose" / f"IMG_{number:04}.jpg").unlink()
-    warned(folder, "the class 'rose' has a single photo")
+    warned(folder, "a single photo, so that none can be held out, is in rose")
+
+
+def test_of_many_empty_classes_five_are_named_and_the_rest_counted(folder):
+    for number in range(9):
+        (folder / f"empty{number}").mkdir()
+    said = refused(folder)
+    assert "the class 'empty4' has no photo (it is empty); and 4 more. Add photos" in said
+    assert "empty5" not in said
 
 
 @pytest.mark.parametrize("name", [b"\xe9pic", b"rose/\xe9t\xe9.jpg", b"rose/\xe9/a.jpg", b"two\nlines"])
