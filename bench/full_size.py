@@ -57,6 +57,7 @@ def keep(stem, notebook, seconds, machine):
             if re.match(r"\d+ photos of|A photo", output.get("data", {}).get("text/plain", "")):
                 output.data.pop("image/png", None)
     notebook.metadata["full_size"] = {"minutes": round(seconds / 60), "machine": machine}
+    KEPT.mkdir(exist_ok=True)
     nbformat.write(notebook, KEPT / f"{stem}.ipynb")
 
 
