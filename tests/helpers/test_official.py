@@ -75,7 +75,7 @@ def test_keras_own_weights_are_asked_for(monkeypatch):
 
 def test_a_module_without_a_handle_is_built_from_its_package(monkeypatch):
     built = []
-    monkeypatch.setattr(modules, "_build", lambda name, folder: built.append(name))
+    monkeypatch.setattr("sources.module_folders._build", lambda name, folder: built.append(name))
     monkeypatch.setattr("tensorflow_hub.resolve", lambda url: pytest.fail(f"{url} was asked for"))
     modules.path("densenet_121")
     assert built == ["densenet_121"]
