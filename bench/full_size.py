@@ -2,32 +2,27 @@
 
 The executed notebooks go to notebooks/full_size, without a photo, and their metrics to the table in docs/full_size.md.
 With --photos the sets are read from FOLDER/flowers_3000, FOLDER/maize_lab, FOLDER/maize_field and so on.
+With --texts nothing runs: the notebooks get the lessons' text cells as they are now, if the code is still the same.
 """
 
 import argparse
 import json
 import os
 import re
-import time
 from pathlib import Path
 
 import nbformat
 import papermill
 
 from course import paths, refresh
+from course.run import CROPS, FULL
 from helpers import report
 
 KEPT, PAGE = paths.NOTEBOOKS / "full_size", paths.ROOT / "docs" / "full_size.md"
-RUNS = {
-    "04_species": {"photo_set": "flowers_3000", "epochs": 40, "sizes": [10, 50, 100, 200]},
-    "05_disease": {"crop": "all", "image_size": 128, "tuning_epochs": 3},
-}
-CROPS = ["maize", "apple", "grape", "pepper", "potato", "tomato"]
-SETS = ["flowers_3000", *(f"{crop}_{side}" for crop in CROPS for side in ("lab", "field"))]
 
 
 def execute(stem, target, photos=None, **others):
-    """Run a lesson at full size into a notebook file and return it with its seconds.
+    """Run a lesson at full size into a notebook file and return it, and where the time went.
 
     Args:
         stem: the lesson, such as "04_species".
@@ -35,37 +30,65 @@ def execute(stem, target, photos=None, **others):
         photos: folder of the sets; None loads them by name.
         others: further parameters of the lesson.
 
+    Returns:
+        the notebook, and {"minutes": by the clock, "cpu_minutes": of all cores together}.
     """
-    parameters = RUNS[stem] | others
+    parameters = FULL[stem] | others
     if photos and stem == "04_species":
         parameters |= {"photo_set": str(photos / "flowers_3000")}
     elif photos:
         parameters |= {"photo_set": str(photos / "{crop}_lab"), "field_set": str(photos / "{crop}_field")}
-    lesson, start = paths.NOTEBOOKS / f"{stem}.ipynb", time.monotonic()
+    lesson, start = paths.NOTEBOOKS / f"{stem}.ipynb", os.times()
     papermill.execute_notebook(lesson, target, parameters, cwd=paths.NOTEBOOKS, kernel_name="python3")
-    return nbformat.read(target, 4), time.monotonic() - start
+    end = os.times()
+    cpu = end.children_user + end.children_system - start.children_user - start.children_system
+    return nbformat.read(target, 4), {
+        "minutes": round((end.elapsed - start.elapsed) / 60),
+        "cpu_minutes": round(cpu / 60),
+    }
 
 
-def keep(stem, notebook, seconds, machine):
+def keep(stem, notebook, spent):
     """Write a run to notebooks/full_size: no photo, no path, and where and how long it ran."""
     notebook = refresh.clean(notebook, notebook)
     for cell in notebook.cells:
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.source = "\n".join(f"{name} = {value!r}" for name, value in RUNS[stem].items())
+        if _injected(cell):
+            cell.source = "\n".join(f"{name} = {value!r}" for name, value in FULL[stem].items())
         cell.metadata = nbformat.from_dict({"tags": tags} if (tags := cell.metadata.get("tags")) else {})
         for output in cell.get("outputs", []):
             if re.match(r"\d+ photos of|A photo", output.get("data", {}).get("text/plain", "")):
                 output.data.pop("image/png", None)
-    notebook.metadata["full_size"] = {"minutes": round(seconds / 60), "machine": machine}
+    notebook.metadata["full_size"] = spent
     KEPT.mkdir(exist_ok=True)
     nbformat.write(notebook, KEPT / f"{stem}.ipynb")
+
+
+def renew_texts(stem):
+    """Give a kept run the lesson's text cells as they are now; ValueError if the lesson's code has changed since."""
+    lesson, kept = (nbformat.read(folder / f"{stem}.ipynb", 4) for folder in (paths.NOTEBOOKS, KEPT))
+    ran = [cell for cell in kept.cells if cell.cell_type == "code"]
+    code = [cell for cell in lesson.cells if cell.cell_type == "code"]
+    if [cell.source for cell in code] != [cell.source for cell in ran if not _injected(cell)]:
+        raise ValueError(f"the code of {stem} has changed since its run at full size; run it again")
+    cells = iter(ran)
+    kept.cells = []
+    for cell in lesson.cells:
+        kept.cells.append(next(cells) if cell.cell_type == "code" else cell)
+        if "parameters" in cell.metadata.get("tags", []):
+            kept.cells.append(next(cells))
+    nbformat.write(kept, KEPT / f"{stem}.ipynb")
+
+
+def _injected(cell):
+    return "injected-parameters" in cell.metadata.get("tags", [])
 
 
 def table(stem):
     """Return a kept run's metrics as a table (Markdown)."""
     notebook = json.loads((KEPT / f"{stem}.ipynb").read_text())
-    where, metrics = notebook["metadata"]["full_size"], report.metrics_of(notebook)["metrics"]
-    lines = [f"{where['minutes']} minutes on {where['machine']}.", ""]
+    spent = "{minutes} minutes ({cpu_minutes} CPU minutes) on {machine}.".format(**notebook["metadata"]["full_size"])
+    lines, metrics = [spent, ""], report.metrics_of(notebook)["metrics"]
+    metrics = {name: row for name, row in metrics.items() if row["low"] is not None}
     if stem == "05_disease":
         names = [name.removeprefix("maize_") for name in metrics if name.startswith("maize_")]
         lines += ["| balanced accuracy | " + " | ".join([*CROPS, "mean"]) + " |", "|---" * (len(CROPS) + 2) + "|"]
@@ -84,7 +107,7 @@ def _cell(metric):
 
 def with_tables(page):
     """Return the page (str) with its tables as the kept runs have them."""
-    for stem in RUNS:
+    for stem in FULL:
         before, rest = page.split(f"<!-- {stem} -->")
         page = f"{before}<!-- {stem} -->\n{table(stem)}<!-- end of {stem} -->{rest.split(f'<!-- end of {stem} -->')[1]}"
     return page
@@ -93,13 +116,18 @@ def with_tables(page):
 def main():
     """Run the lessons that are named, or both."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("lessons", nargs="*", choices=[*RUNS, []], help="04_species, 05_disease; both by default")
+    parser.add_argument("lessons", nargs="*", choices=[*FULL, []], help="04_species, 05_disease; both by default")
     parser.add_argument("--photos", type=Path, help="folder of the photo sets; by default they are loaded by name")
     parser.add_argument("--machine", default=f"{os.cpu_count()} cores", help="what the page says of this machine")
+    parser.add_argument("--texts", action="store_true", help="run nothing, renew the text cells of the runs")
     given = parser.parse_args()
-    for stem in given.lessons or RUNS:
-        paths.BUILD.mkdir(exist_ok=True)
-        keep(stem, *execute(stem, paths.BUILD / f"{stem}_full_size.ipynb", given.photos), given.machine)
+    paths.BUILD.mkdir(exist_ok=True)
+    for stem in given.lessons or FULL:
+        if given.texts:
+            renew_texts(stem)
+        else:
+            notebook, spent = execute(stem, paths.BUILD / f"{stem}_full_size.ipynb", given.photos)
+            keep(stem, notebook, spent | {"machine": given.machine})
     PAGE.write_text(with_tables(PAGE.read_text()))
 
 

@@ -86,4 +86,10 @@ def _module(folder):
     return None if (folder / "saved_model.pb").is_file() else f"{folder} is no SavedModel folder: no saved_model.pb."
 
 
-LOOKS = {"photo_set": _photo_set, "other_set": _photo_set, "own_photo": _photo, "own_module": _module}
+LOOKS = {
+    "photo_set": _photo_set,
+    "other_set": _photo_set,
+    "field_set": _photo_set,
+    "own_photo": _photo,
+    "own_module": _module,
+}

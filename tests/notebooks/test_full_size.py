@@ -30,7 +30,7 @@ TOLERANCE = 0.03  # of a balanced accuracy or an accuracy; where networks are tr
 TRAINED = 0.06
 
 
-@pytest.fixture(params=full_size.RUNS)
+@pytest.fixture(params=full_size.FULL)
 def kept(request):
     return request.param, nbformat.read(full_size.KEPT / f"{request.param}.ipynb", 4)
 
@@ -79,7 +79,7 @@ def test_the_field_is_harder_than_the_laboratory_in_every_crop():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("stem", full_size.RUNS)
+@pytest.mark.parametrize("stem", full_size.FULL)
 def test_a_fresh_run_at_full_size_finds_the_same(stem, tmp_path):
     if not LARGE.is_dir():
         pytest.skip("the photo sets at full size are not beside the repository")
