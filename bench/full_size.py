@@ -40,12 +40,8 @@ def execute(stem, target, photos=None, **others):
         parameters |= {"photo_set": str(photos / "{crop}_lab"), "field_set": str(photos / "{crop}_field")}
     lesson, start = paths.NOTEBOOKS / f"{stem}.ipynb", os.times()
     papermill.execute_notebook(lesson, target, parameters, cwd=paths.NOTEBOOKS, kernel_name="python3")
-    end = os.times()
-    cpu = end.children_user + end.children_system - start.children_user - start.children_system
-    return nbformat.read(target, 4), {
-        "minutes": round((end.elapsed - start.elapsed) / 60),
-        "cpu_minutes": round(cpu / 60),
-    }
+    user, system, elapsed = (after - before for after, before in zip(os.times()[2:], start[2:], strict=True))
+    return nbformat.read(target, 4), {"minutes": round(elapsed / 60), "cpu_minutes": round((user + system) / 60)}
 
 
 def keep(stem, notebook, spent):
