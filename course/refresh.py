@@ -8,14 +8,11 @@ from course.run import prepare
 
 
 def with_tables(readme):
-    """Return a README's text (str) with its tables of claims and of runs as they are now."""
+    """Return a README's text (str) with its table of claims as it is now."""
     from helpers import report
 
-    for name, table in {"claims": report.claims(), "runs": report.runs()}.items():
-        before, rest = readme.split(f"<!-- {name} -->")
-        after = rest.split(f"<!-- end of {name} -->")[1]
-        readme = f"{before}<!-- {name} -->\n{table}<!-- end of {name} -->{after}"
-    return readme
+    before, rest = readme.split("<!-- claims -->")
+    return f"{before}<!-- claims -->\n{report.claims()}<!-- end of claims -->{rest.split('<!-- end of claims -->')[1]}"
 
 
 def refresh_all(names):

@@ -1,4 +1,4 @@
-"""What a lesson reports: its metrics, the article's claims as the metrics decide them, and measured runs."""
+"""What a lesson reports: its metrics, and the article's claims as the metrics decide them."""
 
 import json
 import tomllib
@@ -61,26 +61,5 @@ def claims() -> str:
         found = payload["metrics"] if payload else {}
         numbers = {name: types.SimpleNamespace(**metric) for name, metric in found.items()}
         verdict, figure = (row["verdict"], row["figure"].format(**numbers)) if payload else ("not tested yet", "")
-        lines.append(f"| {row['claim']} | {row['lesson'][:2]} | {verdict} | {figure} |")
-    return "\n".join(lines) + "\n"
-
-
-def show_runs() -> None:
-    """Display data/runs.json, the measured runs of lesson 05 on other photo sets, as a table."""
-    _display({"text/markdown": runs(), "text/plain": runs()})
-
-
-def runs() -> str:
-    """Return the table of measured runs (Markdown); bench/runs.py measures them."""
-    lines = [
-        "| set | photos | held out | module | accuracy | at random | background only | one split: frozen, tuned | s |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row in json.loads((DATA / "runs.json").read_text()):
-        found = {name: "{value:.3f} [{low:.3f} {high:.3f}]".format(**row[name]) for name in row if "accuracy" in name}
-        lines.append(
-            f"| {row['set']}: {row['what']} | {row['photos']} in {row['classes']} classes | {row['split']} | "
-            f"{row['module']} | {found['accuracy']} | {found['accuracy_random']} | {found['accuracy_background']} | "
-            f"{found['accuracy_frozen_split']}, {found['accuracy_fine_tuned']} | {row['seconds']:.0f} |"
-        )
+        lines.append(f"| {row['claim']} | {row['lesson'].rpartition('/')[2][:2]} | {verdict} | {figure} |")
     return "\n".join(lines) + "\n"

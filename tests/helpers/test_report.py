@@ -42,10 +42,3 @@ def test_claims_are_decided_by_what_lessons_report_or_committed(displayed, tmp_p
         "| c2 | 02 | holds | 0.5 |",
         "| c3 | 03 | not tested yet |  |",
     ]
-
-
-def test_measured_runs_are_a_table_with_a_row_each(displayed):
-    report.show_runs()
-    lines = displayed[0][0]["text/markdown"].splitlines()
-    assert len(lines) == 2 + len(json.loads((report.DATA / "runs.json").read_text()))
-    assert {line.count("|") for line in lines} == {10}

@@ -1,7 +1,5 @@
 """Every lesson runs with quick parameters, and what is committed is fit to be read and published."""
 
-import json
-
 import nbformat
 import pytest
 
@@ -181,19 +179,6 @@ def test_committed_lessons_found_what_the_course_says():
     assert species["accuracy_scratch"]["value"] < species["accuracy_frozen_224"]["value"]
     disease = report.metrics_of(nbformat.read(paths.NOTEBOOKS / "05_disease.ipynb", 4))["metrics"]
     assert disease["pairs_resnet_50"]["low"] > disease["pairs_background"]["high"]
-
-
-def test_measured_runs_are_whole_and_stand_beside_their_baseline():
-    rows = {row["set"]: row for row in json.loads((paths.ROOT / "data" / "runs.json").read_text())}
-    assert set(FOLDERS) < set(rows)
-    for row in rows.values():
-        for name in ("accuracy", "accuracy_random", "accuracy_background", "accuracy_fine_tuned"):
-            assert row[name]["low"] <= row[name]["value"] <= row[name]["high"]
-        assert row["set"] in report.runs()
-        assert "/" not in row["set"]
-    assert rows["plantvillage_small"]["accuracy"]["value"] >= 0.92
-    assert rows["tf_flowers"]["accuracy"]["value"] >= 0.85
-    assert rows["corn_leaf_disease"]["accuracy_background"]["value"] > 0.6  # the shortcut that the lesson names
 
 
 def test_committed_lessons_ran_in_order_and_without_noise(lesson):
