@@ -82,8 +82,9 @@ def _injected(cell):
 def table(stem):
     """Return a kept run's metrics as a table (Markdown)."""
     notebook = json.loads((KEPT / f"{stem}.ipynb").read_text())
-    spent = "{minutes} minutes ({cpu_minutes} CPU minutes) on {machine}.".format(**notebook["metadata"]["full_size"])
-    lines, metrics = [spent, ""], report.metrics_of(notebook)["metrics"]
+    spent, metrics = notebook["metadata"]["full_size"], report.metrics_of(notebook)["metrics"]
+    cpu = f" ({spent['cpu_minutes']} minutes of CPU time)" if "cpu_minutes" in spent else ""
+    lines = [f"{spent['minutes']} minutes on {spent['machine']}{cpu}.", ""]
     metrics = {name: row for name, row in metrics.items() if row["low"] is not None}
     if stem == "05_disease":
         names = [name.removeprefix("maize_") for name in metrics if name.startswith("maize_")]
