@@ -49,7 +49,7 @@ def keep(stem, notebook, spent):
     notebook = refresh.clean(notebook, notebook)
     for cell in notebook.cells:
         if _injected(cell):
-            cell.source = "\n".join(f"{name} = {value!r}" for name, value in FULL[stem].items())
+            cell.source = "\n".join(f"{name} = {json.dumps(value)}" for name, value in FULL[stem].items())
         cell.metadata = nbformat.from_dict({"tags": tags} if (tags := cell.metadata.get("tags")) else {})
         for output in cell.get("outputs", []):
             if re.match(r"\d+ photos of|A photo", output.get("data", {}).get("text/plain", "")):
