@@ -89,9 +89,11 @@ def test_a_lesson_runs_with_its_parameters(lessons, tmp_path):
     assert done.cells[-1].outputs[0].text == "bean_leaves\n"
 
 
+SPECIES = parameters("photo_set = 'flowers'\nimage_size = 96\nepochs = 1\ntuning_epochs = 1\nsizes = [5]")
+
+
 def test_at_full_size_the_download_and_the_time_are_said_before_anything_runs(lessons, tmp_path, capsys, monkeypatch):
-    source = parameters("photo_set = 'flowers'\nimage_size = 96\nepochs = 1\ntuning_epochs = 1\nsizes = [5]")
-    lessons(_04_species=notebook(source, "print(photo_set, epochs)"), _06_other=notebook("print('as ever')"))
+    lessons(_04_species=notebook(SPECIES, "print(photo_set, epochs)"), _06_other=notebook("print('as ever')"))
     said = []
     monkeypatch.setattr(run, "prepare", lambda: said.append(capsys.readouterr().out))
     run.run(parameters=[], full=True)
