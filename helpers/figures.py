@@ -82,15 +82,17 @@ def photo_grid(photo_set: PhotoSet, rows: Sequence | None = None, captions: list
     if rows is None:
         rows = np.unique(photo_set.labels, return_index=True)[1]
     captions = captions or [photo_set.class_names[photo_set.labels[row]] for row in rows]
-    lines = -(-len(rows) // columns)
-    figure, axes = plt.subplots(lines, columns, figsize=(11, 11 / columns * lines + 0.3), squeeze=False)
+    side, across = 11 / columns, min(columns, len(rows))
+    lines = -(-len(rows) // across)
+    figure, axes = plt.subplots(lines, across, figsize=(side * across, side * lines + 0.3), squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     for axis, row, caption in zip(axes.flat, rows, captions, strict=False):
         _photo(axis, photo_set, row)
         axis.set_title("\n".join(textwrap.fill(line, 120 // columns) for line in caption.splitlines()), fontsize=9)
     said = ", ".join(caption.replace("\n", " ") for caption in captions)
-    show(figure, f"{photo_files.counted(len(rows), 'photo')} of {photo_set.card.get('name', 'a folder')}: {said}.", photo_set)
+    number, name = photo_files.counted(len(rows), "photo"), photo_set.card.get("name", "a folder")
+    show(figure, f"{number} of {name}: {said}.", photo_set)
 
 
 def top_names(
@@ -135,8 +137,7 @@ def curves(series: dict[str, tuple], x: Sequence[float], xlabel: str, title: str
 
 def training_curve(history):
     """Show how loss and accuracy changed over the epochs; history: keras.callbacks.History of a fit with the metric."""
-    figure, axes = plt.subplots(1, 2, figsize=(7, 2.4))
-    said = []
+    (figure, axes), said = plt.subplots(1, 2, figsize=(7, 2.4)), []
     for axis, name in zip(axes, ("loss", "accuracy"), strict=True):
         values = history.history[name]
         axis.plot(range(1, len(values) + 1), values, color=GREEN)
