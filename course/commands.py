@@ -9,8 +9,9 @@ from course.doctor import doctor
 from course.install import check_platform, install
 from course.lock import lock
 from course.paths import ROOT, CourseError
+from course.prepare import prepare
 from course.refresh import refresh_all
-from course.run import prepare, run
+from course.run import run
 
 
 def main(arguments=None):

@@ -4,7 +4,7 @@ import base64
 import os
 
 from course.paths import ROOT, lessons
-from course.run import prepare
+from course.prepare import prepare
 
 
 def with_tables(readme):

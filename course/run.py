@@ -1,4 +1,4 @@
-"""python -m course prepare and run: fetch what lessons need, run them with papermill, end with a table."""
+"""python -m course run: run lessons with papermill, end with a table."""
 
 import ast
 import contextlib
@@ -10,36 +10,20 @@ from pathlib import Path
 
 from course import check
 from course.paths import BUILD, NOTEBOOKS, CourseError, lessons
-
-
-def prepare():
-    """Fetch and build every module, photo set and text set of the catalogues that is not there yet; say what was done.
-
-    The photo sets of TensorFlow Datasets, up to 1.4 GB each, wait until photos.load asks for one.
-    """
-    from helpers import modules, photos, texts
-    from sources import cache
-
-    start = time.monotonic()
-    for name, card in photos.catalogue().items():
-        if "size" not in card:
-            photos.load(name)
-    for name in texts.catalogue():
-        texts.load(name)
-    for name in modules.catalogue():
-        if not modules.is_ready(name):
-            modules.path(name)
-    done = ", ".join(cache.built) if cache.built else "nothing to download or build"
-    print(f"Prepared in {time.monotonic() - start:.0f} s: {done}.", flush=True)
+from course.prepare import prepare
 
 
 def run(names=(), parameters=()):
-    """Run lessons with papermill into build/, report every one, and end with a table and build/results.json."""
+    """Run lessons with papermill into build/, report every one, and end with a table and build/results.json.
+
+    What all lessons need is prepared beforehand; a lesson that is named prepares only what it uses.
+    """
     paths = lessons(names)
     values = {name: _value(text) for name, text in parameters}
     _check_parameters(paths, values)
     values = check.parameters(values)
-    prepare()
+    if not names:
+        prepare()
     BUILD.mkdir(exist_ok=True)
     rows = [_run_one(path, values) for path in paths]
     (BUILD / "results.json").write_text(json.dumps([row["metrics"] for row in rows if row["metrics"]], indent=1) + "\n")

@@ -67,11 +67,19 @@ def resolve(url: str) -> str:
 
 
 def is_ready(name: str) -> bool:
-    """Return whether a module is prepared (bool)."""
-    handle = entry(name)["handle"]
+    """Return whether a module is prepared (bool), an image module also for the engine that is installed now."""
+    handle, size = entry(name)["handle"], entry(name)["input_size"]
     if source() == "official" and handle:
         return (_kept(handle) / "saved_model.pb").exists()
-    return (cache.root() / "modules" / f"{name}-{fingerprint(name)}").exists()
+    identity = f"{name}-{fingerprint(name)}"
+    return (cache.root() / "modules" / identity).exists() and (not size or engines.is_ready(name, identity, size))
+
+
+def prepare(name: str) -> None:
+    """Build or download a module; where the engine is newer than the module, convert it again."""
+    label, folder, identity = identified(name)
+    if size := entry(name)["input_size"]:
+        engines.converted(label, folder, identity, size)
 
 
 def _kept(url):
