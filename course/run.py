@@ -16,11 +16,16 @@ def prepare():
     """Fetch and build every module, photo set and text set of the catalogues that is not there yet; say what was done.
 
     The photo sets of TensorFlow Datasets, up to 1.4 GB each, wait until photos.load asks for one.
+
+    Raises:
+        DamagedError: folders of the cache are not as they were written; all of them are named.
     """
     from helpers import modules, photos, texts
     from sources import cache
 
     start = time.monotonic()
+    if faults := cache.verify(quick=True):
+        raise cache.DamagedError("\n".join(faults))
     for name, card in photos.catalogue().items():
         if "size" not in card:
             photos.load(name)
