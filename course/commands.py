@@ -52,6 +52,6 @@ def _parser():
     command("lock", lock, "compile pyproject.toml into requirements/")
     added = command("doctor", doctor, "say what this machine has, what is prepared, and the cure for what is missing")
     added.add_argument(
-        "--deep", action="store_true", help="read every file of the cache, and compare it with what was written"
+        "--deep", action="store_true", help="read every file of the cache, not those alone that look changed"
     )
     return parser
