@@ -9,7 +9,7 @@ def check(folder: str, own_photo: str | None = None) -> None:
     """Print one screen about a folder of photos, and whether a photo can be read.
 
     Raises:
-        CourseError: something has to be cured first; the screen says what.
+        CourseError: something has to be fixed first; the screen says what.
     """
     from helpers import photos
 
@@ -19,7 +19,7 @@ def check(folder: str, own_photo: str | None = None) -> None:
         print(f"Your photo: {fault or f'{own_photo} can be read.'}")
         faults += [fault] if fault else []
     if faults:
-        raise CourseError(f"{len(faults)} to cure first; the lines above say what and how.")
+        raise CourseError(f"{len(faults)} to fix first; the lines above say what and how.")
 
 
 def parameters(values: dict) -> dict:

@@ -96,7 +96,8 @@ def read_all(paths: Sequence[Path], size: int) -> np.ndarray:
 def undecodable(broken: dict[int, str], total: int) -> PhotoError:
     """Return the error that names photos which can't be decoded; broken is what `faults` returns."""
     left = "photos.readable(photo_set) gives the set without them."
-    return PhotoError(f"{len(broken)} of {total} photos can't be decoded: {some(broken.values())} {left}")
+    names = some([said.rstrip(".") for said in broken.values()])
+    return PhotoError(f"{len(broken)} of {total} photos can't be decoded: {names}. {left}")
 
 
 def faults(paths: Sequence[Path]) -> dict[int, str]:

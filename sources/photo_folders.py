@@ -22,6 +22,21 @@ PARTS = re.compile(  # a part of a split or of a data set, as a word of a folder
     "hold.?out|split|fold|part|(un)?labell?ed|labels?|masks?|annotations?)(sets?|images?|imgs?|photos?|data)?(?![a-z])",
     re.IGNORECASE,
 )
+SAID = {  # kind of what is odd: whether it stops the folder from being a photo set, and the sentence about it
+    "unnamed": ("faults", "name", "{number} not in UTF-8: {names}. Rename them, in a file manager or with convmv."),
+    "closed": ("faults", "folder", "{number} can't be opened: {names}. Check their permissions."),
+    "dead": ("faults", "link", "{number} to what is not there: {names}. Connect their drive, or remove them."),
+    "unreadable": ("faults", "file", "{number} of {total} can't be read as photos: {names}. Replace or remove them."),
+    "empty": ("faults", "class", "{names}. Add photos, or remove the folder."),
+    "alone": ("notes", "class", "a single photo, so that none can be held out, is in {names}. Add more."),
+    "other": ("notes", "file", "left out {number} of no photo format: {names}."),
+    "table": ("notes", "table", "tables are read beside the class folders, not in them: {names}. Move them up."),
+    "loose": (
+        "notes",
+        "photo",
+        "left out {number} beside the class folders, of no class: {names}. Move each into one.",
+    ),
+}
 CLASS_FOLDER = (
     "A class folder has the name of one class and holds all of its photos; lessons draw the splits themselves."
 )
@@ -178,20 +193,12 @@ def _below(odd, folder):
 
 
 def _judge(found, odd):
-    """Turn what is odd into sentences: how many, the first five, and the cure."""
+    """Turn what is odd into sentences: how many, the first five, and what to do."""
     total = len(found.paths) + len(odd["unreadable"])
-    for kind, noun, told, cure in (
-        ("unnamed", "name", "not in UTF-8", "Rename them, in a file manager or with convmv."),
-        ("closed", "folder", "can't be opened", "Check their permissions."),
-        ("dead", "link", "to what is not there", "Connect the drive they lead to, or remove them."),
-        ("unreadable", "file", f"of {total} can't be read as photos", "Remove or replace what can't be cured."),
-    ):
+    for kind, (level, noun, sentence) in SAID.items():
         if odd[kind]:
-            found.faults.append(f"{counted(len(odd[kind]), noun)} {told}: {some(odd[kind])}. {cure}")
-    if odd["empty"]:
-        found.faults.append(f"{some(odd['empty'])}. Add photos, or remove the folder.")
-    if odd["alone"]:
-        found.notes.append(f"a single photo, so that none can be held out, is in {some(odd['alone'])}. Add more.")
+            number = counted(len(odd[kind]), noun)
+            getattr(found, level).append(sentence.format(number=number, total=total, names=some(odd[kind])))
     names = collections.Counter(map(str.strip, found.class_names))
     if twice := [name for name, count in names.items() if count > 1]:
         found.faults.append(f"two class folders have the same name: {some(twice)}. Put their photos into one.")
@@ -199,17 +206,6 @@ def _judge(found, odd):
     if alike := [name for name in names if cases[name.casefold()] > 1]:
         found.notes.append(
             f"class folders differ only in case: {some(alike)}. If they are one class, put them into one."
-        )
-    if odd["other"]:
-        found.notes.append(f"left out {counted(len(odd['other']), 'file')} of no photo format: {some(odd['other'])}.")
-    if odd["table"]:
-        found.notes.append(
-            f"tables are read beside the class folders, not in them: {some(odd['table'])}. Move them up."
-        )
-    if odd["loose"]:
-        found.notes.append(
-            f"left out {counted(len(odd['loose']), 'photo')} beside the class folders, of no class: "
-            f"{some(odd['loose'])}. Move each into its class."
         )
 
 

@@ -113,7 +113,7 @@ def test_check_prints_the_screen_and_ends_with_what_to_cure(photo_folder, capsys
     check.check(str(folder), str(folder / "oak" / "0.jpg"))
     assert "It can be used as a photo set.\nYour photo: " in capsys.readouterr().out
     shutil.rmtree(folder / "oak")
-    with pytest.raises(CourseError, match="2 to cure first"):
+    with pytest.raises(CourseError, match="2 to fix first"):
         check.check(str(folder), "none.jpg")
     said = capsys.readouterr().out
     assert "one class, 'pine'" in " ".join(said.split())
