@@ -69,10 +69,11 @@ def grade(folder, assignment=None, jobs=2, timeout=60, memory=4096, out=None, un
     works = [_prepare(room, each) for each in handed_in if not assignment or each.assignment in (assignment, "")]
     schemes = {(name, key): each for name, made in room.sources.items() for key, each in cells.schemes(made).items()}
     marked = marks.Marks(out, works, schemes)
-    earlier = {(row["student"], row["assignment"]): row for _, row in marks.table(out / "grades.csv", COLUMNS[:2])}
+    marks.table(out / "grades.csv", COLUMNS[:2])  # a fault is said now, not after an hour
     _grade_all(room, [_reference(room, name) for name in sorted({each.assignment for each in works if each.notebook})])
     results = _grade_all(room, works, marked)
     now = [_row(work, result, marked) for work, result in zip(works, results, strict=True)]
+    earlier = {(row["student"], row["assignment"]): row for _, row in marks.table(out / "grades.csv", COLUMNS[:2])}
     rows = {(row["student"], row["assignment"]): row for row in now}
     students = {student for student, _ in rows}  # a file that nothing could be made of is another one now
     kept = {key: row for key, row in earlier.items() if key not in rows and (key[1] or key[0] not in students)}

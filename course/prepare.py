@@ -12,11 +12,16 @@ def prepare():
     """Fetch and build every module, photo set and text set of the catalogues that is not there yet; say what was done.
 
     The photo sets that are downloaded from elsewhere, up to 1.4 GB each, wait until photos.load asks for one.
+
+    Raises:
+        DamagedError: folders of the cache are not as they were written; all of them are named.
     """
     from helpers import photos, texts
     from sources import cache, module_folders
 
     start = time.monotonic()
+    if faults := cache.verify(quick=True):
+        raise cache.DamagedError("\n".join(faults))
     together = {}  # what comes out of one package is built by one process, so that none waits for another's download
     for name, entry in module_folders.catalogue().items():
         if not module_folders.is_ready(name):

@@ -19,7 +19,7 @@ def run(names=(), parameters=()):
     What all lessons need is prepared beforehand; a lesson that is named prepares only what it uses.
     """
     paths = lessons(names)
-    values = {name: _value(text) for name, text in parameters}
+    values = {name: _value(name, text) for name, text in parameters}
     _check_parameters(paths, values)
     values = check.parameters(values)
     if not names:
@@ -39,8 +39,10 @@ def run(names=(), parameters=()):
         )
 
 
-def _value(text):
+def _value(name, text):
     """Read a parameter as Python or as plain text; a path gets its whole length, since lessons run in notebooks/."""
+    if name in check.LOOKS and not text.startswith(("[", '"', "'")):  # a folder called 2023_10 is no number
+        return text
     if ("/" in text or text in {".", ".."}) and Path(text).expanduser().exists():
         return str(Path(text).expanduser().resolve())
     try:

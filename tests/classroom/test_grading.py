@@ -394,29 +394,6 @@ def test_other_ways_end_in_a_grade_or_a_flag(student, course_of):
     check(student, MORE[student], *course_of("more", MORE))
 
 
-BROKEN = {  # ten ways, three of which can be graded
-    "cut": Case(text='{"cells": [{"cell_ty', flags=["not a notebook"]),
-    "carl": Case(text="PK", file="carl.zip", flags=["no notebook"], note="Unpack it"),
-    "dora": Case(file="dora.ipynb.txt", score=5, flags=["renamed"]),
-    "emil": Case(text="def double(values): ...", file="emil.py", flags=["no notebook"], note="Ask for the .ipynb file"),
-    "nobody": Case(text="", flags=["not a notebook"]),
-    "bare": Case(change=bare, score=5),
-    "killer": CASES["killed"],
-    "looper": CASES["loop"],
-    "list": MORE["list"],
-    "René": Case(file=os.fsdecode(b"Ren\xe9/sample.ipynb"), score=5),
-}
-
-
-@pytest.mark.long
-def test_forty_submissions_of_which_ten_are_broken_are_forty_rows(course_of):
-    cases = {f"student {number:02}": Case(score=5) for number in range(30)} | BROKEN
-    rows, folder = course_of("forty", cases)
-    assert set(rows) == set(cases)
-    for student, case in cases.items():
-        check(student, case, rows, folder)
-
-
 def test_nothing_of_the_class_changed(course_of):
     _, folder = course_of("cases", CASES)
     assert nbformat.read(folder / "assignments" / "sample" / "sample.ipynb", 4) == sample()
