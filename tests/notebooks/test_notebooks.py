@@ -1,7 +1,5 @@
 """Every lesson runs with quick parameters, and what is committed is fit to be read and published."""
 
-import json
-
 import nbformat
 import pytest
 
@@ -179,19 +177,6 @@ def test_committed_lessons_found_what_the_course_says():
     assert disease["matched_pairs"]["value"] > disease["matched_pairs_background"]["value"]
 
 
-def test_measured_runs_are_whole_and_stand_beside_their_baseline():
-    rows = {row["set"]: row for row in json.loads((paths.ROOT / "data" / "runs.json").read_text())}
-    assert set(FOLDERS) < set(rows)
-    for row in rows.values():
-        for name in ("accuracy", "accuracy_random", "accuracy_background", "accuracy_fine_tuned"):
-            assert row[name]["low"] <= row[name]["value"] <= row[name]["high"]
-        assert row["set"] in report.runs()
-        assert "/" not in row["set"]
-    assert rows["plantvillage_small"]["accuracy"]["value"] >= 0.92
-    assert rows["tf_flowers"]["accuracy"]["value"] >= 0.85
-    assert rows["corn_leaf_disease"]["accuracy_background"]["value"] > 0.6  # the shortcut that the lesson names
-
-
 def test_committed_lessons_ran_in_order_and_without_noise(lesson):
     notebook = nbformat.read(lesson, 4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -241,12 +226,9 @@ def test_the_readme_tells_what_the_lessons_found():
 
 
 def test_every_lesson_shows_the_claims_as_they_stand(lesson):
-    tables = [
-        output.data["text/markdown"]
-        for output in outputs_of(nbformat.read(lesson, 4))
-        if output.get("metadata", {}).get("course", {}).get("claims")
-    ]
-    assert tables == [report.claims()]
+    for output in outputs_of(nbformat.read(lesson, 4)):
+        if shown := output.get("metadata", {}).get("course", {}).get("claims"):
+            assert output.data["text/markdown"] == report.claims("" if shown == "all" else shown)
 
 
 def test_the_readme_names_every_module_and_its_carrier():
@@ -264,7 +246,7 @@ def test_a_row_whose_lesson_has_not_run_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(report, "_reported", {})
     rows = report.claims().splitlines()[2:]
     assert rows
-    assert all("| not tested yet |" in row for row in rows)
+    assert all("| not tested yet |" in row or "| opinion |" in row for row in rows)
 
 
 def test_only_sets_with_a_named_licence_are_shown():
