@@ -136,7 +136,7 @@ def control(environment):
 
 def stored():
     """Return the last results, one row for each layer in each environment."""
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()]
+    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
 
 
 def _row(name, python, layer, results):
@@ -153,29 +153,35 @@ def _row(name, python, layer, results):
 
 
 def tables(rows):
-    """Return the README's tables: layers by subjects, versions, and what fails with whom."""
-    by_layer = {row["layer"]: row["counts"] for row in rows if row["environment"] in (NEWEST, ALTERNATIVES)}
-    by_layer["HubLayer"] = next(row["counts"] for row in rows if row["environment"] == NEWEST)
-    layers = ["HubLayer", "hub.KerasLayer", "TFSMLayer"]
-    lines = ["| checks | HubLayer | hub.KerasLayer, in tf_keras | TFSMLayer |", "|---|---|---|---|"]
+    """Return the README's tables by the names of their places."""
+    newest = {row["layer"]: row["counts"] for row in rows if row["environment"] == ALTERNATIVES}
+    newest |= {row["layer"]: row["counts"] for row in rows if row["environment"] == NEWEST}
+    layers = ["| checks | HubLayer | hub.KerasLayer, in tf_keras | TFSMLayer |", "|---|---|---|---|"]
     for file, subject in SUBJECTS.items():
-        cells = [by_layer[layer][file] for layer in layers]
-        lines.append(f"| {subject} | {' | '.join(f'{good} of {asked}' if asked else '' for good, asked in cells)} |")
+        counts = [newest[layer][file] for layer in ("HubLayer", "hub.KerasLayer", "TFSMLayer")]
+        cells = [f"{passed} of {asked}" if asked else "" for passed, asked in counts]
+        layers.append(f"| {subject} | {' | '.join(cells)} |")
     ours = [row for row in rows if row["layer"] == "HubLayer" and row["environment"] != ALTERNATIVES]
-    lines += ["", "| TensorFlow | Keras | Python | HubLayer passes |", "|---|---|---|---|"]
+    versions = ["| TensorFlow | Keras | Python | HubLayer passes |", "|---|---|---|---|"]
     for row in ours:
         passed, asked = map(sum, zip(*row["counts"].values(), strict=True))
-        lines.append(f"| {' | '.join(row['versions'])} | {passed} of {asked} |")
-    lines += ["", "| what fails | with HubLayer | without |", "|---|---|---|"]
-    controls = [row for row in rows if row["layer"] == CONTROL]
+        versions.append(f"| {' | '.join(row['versions'])} | {passed} of {asked} |")
+    failures = ["| check | fails with HubLayer on | fails without on |", "|---|---|---|"]
     for name in sorted({name for row in ours for name in row["failed"]}):
         cells = []
-        for group in (ours, controls):
-            fails = [row for row in group if name in row["failed"]]
-            versions = sorted({row["versions"][0] for row in fails})
-            cells.append("everywhere" if len(fails) == len(group) else ", ".join(versions))
-        lines.append(f"| `{name.partition('::')[2]}` | {cells[0]} | {cells[1]} |")
-    return "\n".join(lines)
+        for group in (ours, [row for row in rows if row["layer"] == CONTROL]):
+            fails = {row["versions"][0] for row in group if name in row["failed"]}
+            everywhere = fails == {row["versions"][0] for row in group}
+            cells.append("every version" if everywhere else ", ".join(sorted(fails)))
+        failures.append(f"| `{name.partition('::')[2]}` | {' | '.join(cells)} |")
+    return {"layers": "\n".join(layers), "versions": "\n".join(versions), "failures": "\n".join(failures)}
+
+
+def insert(readme, rows):
+    """Return the README with the tables in their places."""
+    for name, table in tables(rows).items():
+        readme = re.sub(rf"<!-- {name} -->\n\n(\|.*\n)*", lambda _, n=name, t=table: f"<!-- {n} -->\n\n{t}\n", readme)
+    return readme
 
 
 def main():
@@ -183,22 +189,19 @@ def main():
     folder, names = Path(sys.argv[1]).resolve(), sys.argv[2:] or list(ENVIRONMENTS)
     folder.mkdir(parents=True, exist_ok=True)
     built = wheel(folder)
-    rows = {(row["environment"], row["layer"]): row for row in (stored() if RESULTS.exists() else [])}
     for name in names:
         home = folder / re.sub(r"\W+", "-", name)
         python = create(home, *ENVIRONMENTS[name], built)
         example(python, home)
         made = modules(python, home / "modules")
         for layer in ["HubLayer", *OTHERS.get(name, [])]:
-            rows[name, layer] = _row(name, python, layer, check(python, layer, made, home / f"{layer}.jsonl"))
-            print(name, layer, rows[name, layer]["failed"], flush=True)
-    order = list(ENVIRONMENTS)
-    kept = sorted(rows.values(), key=lambda row: order.index(row["environment"]))
-    RESULTS.write_text("".join(json.dumps(row) + "\n" for row in kept))
-    if {row["environment"] for row in kept} == set(order):
-        readme = README.read_text()
-        old = re.search(r"(?<=<!-- results -->\n\n).*(?=\n\n<!-- end of results -->)", readme, re.S)[0]
-        README.write_text(readme.replace(old, tables(kept)))
+            new = _row(name, python, layer, check(python, layer, made, home / f"{layer}.jsonl"))
+            rows = {(row["environment"], row["layer"]): row for row in [*stored(), new]}
+            kept = sorted(rows.values(), key=lambda row: list(ENVIRONMENTS).index(row["environment"]))
+            RESULTS.write_text("".join(json.dumps(row) + "\n" for row in kept))
+            print(name, layer, new["failed"], flush=True)
+    if {row["environment"] for row in stored()} == set(ENVIRONMENTS):
+        README.write_text(insert(README.read_text(), stored()))
 
 
 if __name__ == "__main__":
