@@ -119,7 +119,7 @@ for function in model.meta_graphs[0].graph_def.library.function:
     for node in function.node_def:
         if node.op == "StringLower":
             node.op = "CaseFoldUTF8"
-            del node.attr["encoding"]
+            node.attr.clear()
 graph.write_bytes(model.SerializeToString())
 
 # BERT's style: a preprocessor turns strings into a dict of ids, an encoder turns that dict into a dict of vectors.
