@@ -90,7 +90,7 @@ def photo_grid(photo_set: PhotoSet, rows: Sequence | None = None, captions: list
         _photo(axis, photo_set, row)
         axis.set_title("\n".join(textwrap.fill(line, 120 // columns) for line in caption.splitlines()), fontsize=9)
     said = ", ".join(caption.replace("\n", " ") for caption in captions)
-    show(figure, f"{len(rows)} photos of {photo_set.card.get('name', 'a folder')}: {said}.", photo_set)
+    show(figure, f"{photo_files.counted(len(rows), 'photo')} of {photo_set.card.get('name', 'a folder')}: {said}.", photo_set)
 
 
 def top_names(
