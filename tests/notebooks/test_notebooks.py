@@ -123,6 +123,7 @@ RANGES = {  # what a lesson's metrics must lie in, whatever the machine, quick o
     },
 }
 ON_TEMPLATE = {"00_start_here", "01_official_model", "02_hub_feature_extractor", "03_combine_modules"}
+ON_TEMPLATE |= {"06_photo_text_table", "07_swap_the_backbone"}
 FOLDERS = {  # real photos beside the repository, for tests: what a main metric must reach on 30 photos of each class
     "plantvillage_small": 0.8,
     "corn_leaf_disease": 0.7,
