@@ -20,7 +20,7 @@ READS = "JPEG MPO PNG WEBP GIF BMP TIFF AVIF HEIF JPEG2000 PPM"
 FORMATS = [name for name in READS.split() if name in Image.OPEN]  # none that starts another program, as EPS would
 RAW = re.compile(r".*\.(dng|nef|cr[23]|arw|orf|rw2|raf|pef)", re.IGNORECASE)  # Pillow would read their thumbnails
 MEANT = re.compile(  # file names that a photo has
-    rf"{RAW.pattern}|.*\.(jpe?g?|jfif|jif|mpo|a?png|webp|bmp|dib|gif|tiff?|avif|hei[cf]|hif|jp2|j2k|jp[xf]|p[gpbn]m|jxl)",
+    rf"{RAW.pattern}|.*\.(jpe?g?|jfif|jif|mpo|a?png|webp|bmp|dib|gif|tiff?|avif|hei[cf]|hif|jp2|j2k|jp[xf]|p[gpbn]m|jxl|icloud)",
     re.IGNORECASE,
 )
 AS_JPEG = "save it as JPEG"
@@ -33,6 +33,7 @@ KINDS = {  # what a file is by its first bytes, where it is no photo that can be
     rb"....ftypavi": f"an AVIF photo that can't be read: {AS_JPEG}",
     rb"....ftypcrx|FUJIFILMCCD-RAW": f"a camera's raw file: {AS_JPEG}",
     rb"....(ftyp|moov|mdat)|RIFF....AVI ": "a video: take a still from it",
+    rb"bplist": "a placeholder of iCloud, which keeps the photo: download it",
     rb"\xff\x0a|\0\0\0\x0cJXL ": f"a JPEG XL photo: {AS_JPEG}",
     rb"8BPS": f"a Photoshop file: {AS_JPEG}",
     rb"%!PS": "a PostScript drawing: export it as PNG",

@@ -15,7 +15,9 @@ from sources.photo_files import PhotoError, counted, some
 
 NO_CLASSES = {"__macosx", "__pycache__", "@eadir", "$recycle.bin", "system volume information", "lost+found"}
 NO_PHOTOS = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "licence", "license", "readme", "makefile"}
-PLAIN = re.compile(r".*\.(txt|md|[ct]sv|json|xml|ya?ml|toml|log|ini|db|aae|xmp|py|ipynb|html?|url)", re.IGNORECASE)
+PLAIN = re.compile(
+    r".*\.(txt|md|[ct]sv|json|xml|ya?ml|toml|log|ini|db|aae|xmp|py|ipynb|html?|url|\w+:zone\.identifier)", re.IGNORECASE
+)
 ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"}
 PARTS = re.compile(  # a part of a split or of a data set, as a word of a folder's name
     "^(images?|imgs?|photos?|data)$|(?<![a-z])(train(ing|val)?|test(ing)?|valid(ation|ate)?|val|dev|eval(uation)?|"
@@ -168,7 +170,7 @@ def _kind(path, said):
     """Return what a file is, of which photo_files.header said this; None for what is plainly no photo."""
     if path.is_symlink() and not path.exists():
         return "dead"
-    if path.name.startswith("."):
+    if path.name.startswith(".") and path.suffix != ".icloud":
         return "hidden" if isinstance(said, tuple) else None
     if isinstance(said, tuple):
         return "photo"

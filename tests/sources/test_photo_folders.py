@@ -89,7 +89,17 @@ def test_heic_that_can_not_be_read_is_named_with_its_cure(folder, name, monkeypa
 
 
 @pytest.mark.parametrize(
-    "name", ["Thumbs.db", ".DS_Store", "desktop.ini", "Icon\r", "notes.txt", "._IMG_0001.jpg", "x.XMP"]
+    "name",
+    [
+        "Thumbs.db",
+        ".DS_Store",
+        "desktop.ini",
+        "Icon\r",
+        "notes.txt",
+        "._IMG_0001.jpg",
+        "x.XMP",
+        "1.jpg:Zone.Identifier",
+    ],
 )
 def test_what_is_plainly_no_photo_is_passed_over(folder, name):
     (folder / "rose" / name).write_bytes(b"\0\x05\x16\x07 no photo")
@@ -332,6 +342,11 @@ def test_what_a_file_called_jpg_really_is_is_said(folder, content, told):
 def test_a_camera_s_raw_file_is_not_taken_for_its_thumbnail(folder):
     (folder / "rose" / "a.NEF").write_bytes(photo(99, "TIFF"))
     assert "rose/a.NEF (a camera's raw file: save it as JPEG)" in refused(folder)
+
+
+def test_a_photo_that_only_icloud_has_is_named(folder):
+    (folder / "rose" / ".IMG_0009.HEIC.icloud").write_bytes(b"bplist00 and so on")
+    assert "rose/.IMG_0009.HEIC.icloud (a placeholder of iCloud, which keeps the photo: download it)" in refused(folder)
 
 
 def test_a_photo_of_200_megapixels_is_named_with_how_to_shrink_it(folder):
