@@ -48,6 +48,7 @@ def _parser():
     added = command("run", run, "run lessons with papermill into build/")
     added.add_argument("names", nargs="*", metavar="LESSON", help="for instance 01 or 01_official_model (default: all)")
     added.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="parameters")
+    added.add_argument("--full", action="store_true", help="04 and 05 on thousands of photos, downloaded before")
     added = command("refresh", refresh_all, "run lessons in place, as they are committed (TIMINGS=1: timing cells too)")
     added.add_argument("names", nargs="*", metavar="LESSON")
     command("lock", lock, "compile pyproject.toml into requirements/")

@@ -12,20 +12,38 @@ from course import check
 from course.paths import BUILD, NOTEBOOKS, CourseError, lessons
 from course.prepare import prepare
 
+CROPS = ("maize", "apple", "grape", "pepper", "potato", "tomato")
+FULL = {  # lessons that have a run at full size: its parameters
+    "04_species": {"photo_set": "flowers_3000", "epochs": 40, "sizes": [10, 50, 100, 200]},
+    "05_disease": {"crop": "all", "image_size": 128, "tuning_epochs": 3},
+}
+FULL_MINUTES = {"04_species": 20, "05_disease": 40}  # on two CPU cores, from docs/full_size.md
 
-def run(names=(), parameters=()):
+
+def run(names=(), parameters=(), full=False):
     """Run lessons with papermill into build/, report every one, and end with a table and build/results.json.
 
     What all lessons need is prepared beforehand; a lesson that is named prepares only what it uses.
+
+    Args:
+        names: of lessons, for instance 01 or 01_official_model; all if there is none.
+        parameters: (name, value as text) of parameters that every one of them has.
+        full: run those of FULL on their photo sets at size, and say before what that downloads and how long it takes.
+
+    Raises:
+        CourseError: no such lesson or parameter, or a lesson failed. All others have run.
     """
     paths = lessons(names)
     values = {name: _value(name, text) for name, text in parameters}
     _check_parameters(paths, values)
     values = check.parameters(values)
+    large = {path.stem: FULL[path.stem] for path in paths if full and path.stem in FULL}
+    if large:
+        print(_announced(large), flush=True)
     if not names:
         prepare()
     BUILD.mkdir(exist_ok=True)
-    rows = [_run_one(path, values) for path in paths]
+    rows = [_run_one(path, large.get(path.stem, {}) | values) for path in paths]
     (BUILD / "results.json").write_text(json.dumps([row["metrics"] for row in rows if row["metrics"]], indent=1) + "\n")
     width, wide = max(len(row["lesson"]) for row in rows), max(len(row["main"]) for row in rows)
     print(f"\n{'lesson':{width}}  seconds  {'main metric':{wide}}  look at")
@@ -37,6 +55,16 @@ def run(names=(), parameters=()):
             f"{len(failed)} of {len(rows)} lessons failed: {', '.join(failed)}. The notebook in build/ shows "
             "the cell; `python -m course doctor` checks this machine."
         )
+
+
+def _announced(large):
+    from sources.recipes import large_sets
+
+    crops = CROPS if "05_disease" in large else ()
+    names = [*(f"{crop}_{side}" for crop in crops for side in ("lab", "field"))]
+    names += [values["photo_set"] for values in large.values() if "photo_set" in values]
+    minutes = sum(FULL_MINUTES[stem] for stem in large)
+    return f"{large_sets.announce(names)}\nThen {', '.join(large)} at full size: {minutes} min on two CPU cores."
 
 
 def _value(name, text):

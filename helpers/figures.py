@@ -95,9 +95,7 @@ def photo_grid(photo_set: PhotoSet, rows: Sequence | None = None, captions: list
     show(figure, f"{number} of {name}: {said}.", photo_set)
 
 
-def top_names(
-    photo_set: PhotoSet, row: int, names: list, probabilities: Sequence, title: str, save: str | None = None
-):
+def top_names(photo_set: PhotoSet, row: int, names: list, probabilities: Sequence, title: str, save: str | None = None):
     """Show one photo beside a model's first names and their probabilities."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), width_ratios=[1, 1.6])
     _photo(left, photo_set, row)

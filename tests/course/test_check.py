@@ -15,7 +15,8 @@ def test_a_folder_s_bare_name_is_found_from_where_the_command_is_given(photo_fol
     folder = folder.rename(folder.with_name("my_leaves"))
     monkeypatch.chdir(folder.parent)
     for given in ("my_leaves", "./my_leaves", str(folder)):
-        assert check.parameters({"photo_set": given, "seed": 1}) == {"photo_set": str(folder), "seed": 1}
+        for name in ("photo_set", "field_set"):
+            assert check.parameters({name: given, "seed": 1}) == {name: str(folder), "seed": 1}
 
 
 def test_a_name_that_python_would_read_as_a_number_stays_a_name(monkeypatch):
