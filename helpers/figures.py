@@ -95,9 +95,7 @@ def photo_grid(photo_set: PhotoSet, rows: Sequence | None = None, captions: list
     show(figure, f"{number} of {name}: {said}.", photo_set)
 
 
-def top_names(
-    photo_set: PhotoSet, row: int, names: list, probabilities: Sequence, title: str, save: str | None = None
-):
+def top_names(photo_set: PhotoSet, row: int, names: list, probabilities: Sequence, title: str, save: str | None = None):
     """Show one photo beside a model's first names and their probabilities."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), width_ratios=[1, 1.6])
     _photo(left, photo_set, row)
@@ -187,26 +185,6 @@ def similarity(pairs: np.ndarray, groups: Sequence[str], title: str):
     show(
         figure, f"Similarity of pairs, {title}: {', '.join(names)}. {within}, between groups {pairs[~same].mean():.2f}."
     )
-
-
-def against_cost(panels: dict[str, Intervals], costs: dict[str, float], xlabel: str):
-    """Show values with their intervals against positive costs, on a logarithmic axis, side by side: {title: panel}."""
-    figure, axes = plt.subplots(1, len(panels), figsize=(1.5 + 4.6 * len(panels), 3.8), sharey=True, squeeze=False)
-    names, said = sorted({name for rows in panels.values() for name in rows}, key=costs.get), []
-    tones = dict(zip(names, plt.get_cmap("tab10").colors * len(names), strict=False))
-    for axis, (title, rows) in zip(axes.flat, panels.items(), strict=True):
-        there = [name for name in names if name in rows]
-        for name in there:
-            value, low, high = rows[name]
-            axis.plot([costs[name]] * 2, [low, high], color=tones[name], linewidth=2)
-            axis.plot(costs[name], value, "o", color=tones[name], label=name)
-        axis.set(xscale="log", xlabel=xlabel, title=title)
-        axis.spines[["top", "right"]].set_visible(False)
-        said.append(f"{title}: {_spoken(there, [rows[name][0] for name in there], '.3f')}")
-    axes.flat[0].set_ylabel("share told right, with its 95 % interval")
-    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside right center", fontsize=8)
-    said.append(f"{xlabel}: {_spoken(names, [costs[name] for name in names], '.3g')}")
-    show(figure, f"Shares with intervals against cost. {'. '.join(said)}.")
 
 
 def decisions(branches: dict[str, list[tuple[str, str, str]]], title: str, save: str | None = None):

@@ -58,7 +58,6 @@ PLAIN = {
     "grid_of_shares": ((np.array([[0.1, 0.2], [0.3, 0.4]]), "where"), "from the top row down: 0.10 0.20; 0.30 0.40."),
     "confusion": ((np.array([[3, 1], [0, 2]]), ("a", "b")), "Share named right: a 0.75, b 1.00."),
     "similarity": ((np.full((4, 4), 0.5), ["a", "a", "b", "b"], "S"), "S: a, b. Mean within a group 0.50, between"),
-    "against_cost": (({"p": HEADS}, {"a head": 2e9, "another": 1}, "sums"), "p: another 0.500, a head 0.900. sums: "),
     "decisions": (
         ({"One": [("So?", "this", "why"), ("Or?", "that", "so")]}, "Take"),
         "One: So? Yes: this (why); One: ",
