@@ -14,16 +14,9 @@ _reported = {}  # the metrics that this process has displayed, by lesson
 def show_metrics(lesson: str, photo_set, module: str, label: str, **metrics) -> None:
     """Display a lesson's metrics for machines and for people.
 
-    Args:
-        lesson: the notebook's name, without its suffix.
-        photo_set: a PhotoSet, or its name.
-        module: the module that the main metric is about.
-        label: what the main metric is, in a few words.
-        metrics: one of them named main. An evaluation.Result counts as its accuracy; others are (value, low, high, n),
-            (value, low, high) or a bare number; low and high are None where there is no interval.
-
-    Raises:
-        ValueError: a metric is none of these.
+    photo_set: a PhotoSet or its name.  label: what the main metric is, in a few words.  metrics: one of them named
+    main. An evaluation.Result counts as its accuracy; others are (value, low, high, n), (value, low, high) or a number;
+    low and high are None where there is no interval. Raises ValueError for anything else.
     """
     name = photo_set if isinstance(photo_set, str) else photo_set.card["name"]
     payload = {"lesson": lesson, "source": source(), "photo_set": name, "module": module, "label": label}
