@@ -5,16 +5,20 @@ COURSE  = $(VENV)/bin/python -m course
 CLASS   = $(VENV)/bin/python -m classroom
 INSTALL = $(PYTHON) -m course install --venv $(VENV) --lock
 
-.PHONY: run official lab lint check test test-long assignments grade bench refresh prepare doctor lock wheel
+.PHONY: run full official lab lint check test test-long assignments grade bench refresh prepare doctor lock wheel
 
 run:  ## set everything up, run every lesson, print a table
 	@$(INSTALL) $(LOCK)
 	@$(COURSE) run
 
-official: LOCK = official
-official:  ## the same lessons on TensorFlow Hub's handles and Keras' own downloads
+full:  ## lessons 04 and 05 on thousands of photos; says first what it downloads and how long it takes
 	@$(INSTALL) $(LOCK)
-	@COURSE_SOURCE=official $(COURSE) run
+	@$(COURSE) run --full 04 05
+
+official: LOCK = official
+official:  ## all lessons on TensorFlow Hub's handles and Keras' own downloads, 04 and 05 at full size
+	@$(INSTALL) $(LOCK)
+	@COURSE_SOURCE=official $(COURSE) run --full
 
 lab:  ## open JupyterLab; modules and photos are prepared on first use
 	@$(INSTALL) $(LOCK)

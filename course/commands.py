@@ -9,8 +9,9 @@ from course.doctor import doctor
 from course.install import check_platform, install
 from course.lock import lock
 from course.paths import ROOT, CourseError
+from course.prepare import prepare
 from course.refresh import refresh_all
-from course.run import prepare, run
+from course.run import run
 
 
 def main(arguments=None):
@@ -47,9 +48,12 @@ def _parser():
     added = command("run", run, "run lessons with papermill into build/")
     added.add_argument("names", nargs="*", metavar="LESSON", help="for instance 01 or 01_official_model (default: all)")
     added.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="parameters")
+    added.add_argument("--full", action="store_true", help="04 and 05 on thousands of photos, downloaded before")
     added = command("refresh", refresh_all, "run lessons in place, as they are committed (TIMINGS=1: timing cells too)")
     added.add_argument("names", nargs="*", metavar="LESSON")
     command("lock", lock, "compile pyproject.toml into requirements/")
     added = command("doctor", doctor, "say what this machine has, what is prepared, and the cure for what is missing")
-    added.add_argument("--deep", action="store_true", help="check every file of the cache against what was written")
+    added.add_argument(
+        "--deep", action="store_true", help="read every file of the cache, not those alone that look changed"
+    )
     return parser

@@ -198,7 +198,7 @@ def proportion(right: ArrayLike, groups=None, labels=None) -> tuple[float, float
     """Return how many photos are right: (proportion, low, high), 95 %; with labels [n], the mean over the classes.
 
     right: [n], 0 to 1 (the mean over repeats). The interval is Wilson's. Photos of one group are no independent
-    evidence: with groups or labels, it is that of as many single photos as would vary as much (Dean and Pagano 2015).
+    evidence: with groups or labels, it is that of as many single photos as would vary as much (Franco et al. 2019).
     """
     value, error, t, units, photos = _mean(right, groups, labels)
     if groups is labels is None or error < 1e-9:  # where no two groups differ, their number is all there is to go by

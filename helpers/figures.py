@@ -81,20 +81,20 @@ def photo_grid(photo_set: PhotoSet, rows: Sequence | None = None, captions: list
     if rows is None:
         rows = np.unique(photo_set.labels, return_index=True)[1]
     captions = captions or [photo_set.class_names[photo_set.labels[row]] for row in rows]
-    lines = -(-len(rows) // columns)
-    figure, axes = plt.subplots(lines, columns, figsize=(11, 11 / columns * lines + 0.3), squeeze=False)
+    side, across = 11 / columns, min(columns, len(rows))
+    lines = -(-len(rows) // across)
+    figure, axes = plt.subplots(lines, across, figsize=(side * across, side * lines + 0.3), squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     for axis, row, caption in zip(axes.flat, rows, captions, strict=False):
         _photo(axis, photo_set, row)
         axis.set_title("\n".join(textwrap.fill(line, 120 // columns) for line in caption.splitlines()), fontsize=9)
     said = ", ".join(caption.replace("\n", " ") for caption in captions)
-    show(figure, f"{len(rows)} photos of {photo_set.card.get('name', 'a folder')}: {said}.", photo_set)
+    number, name = photo_files.counted(len(rows), "photo"), photo_set.card.get("name", "a folder")
+    show(figure, f"{number} of {name}: {said}.", photo_set)
 
 
-def top_names(
-    photo_set: PhotoSet, row: int, names: list, probabilities: Sequence, title: str, save: str | None = None
-):
+def top_names(photo_set: PhotoSet, row: int, names: list, probabilities: Sequence, title: str, save: str | None = None):
     """Show one photo beside a model's first names and their probabilities."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), width_ratios=[1, 1.6])
     _photo(left, photo_set, row)
@@ -134,8 +134,7 @@ def curves(series: dict[str, tuple], x: Sequence[float], xlabel: str, title: str
 
 def training_curve(history):
     """Show how loss and accuracy changed over the epochs; history: keras.callbacks.History of a fit with the metric."""
-    figure, axes = plt.subplots(1, 2, figsize=(7, 2.4))
-    said = []
+    (figure, axes), said = plt.subplots(1, 2, figsize=(7, 2.4)), []
     for axis, name in zip(axes, ("loss", "accuracy"), strict=True):
         values = history.history[name]
         axis.plot(range(1, len(values) + 1), values, color=GREEN)
@@ -185,23 +184,3 @@ def similarity(pairs: np.ndarray, groups: Sequence[str], title: str):
     show(
         figure, f"Similarity of pairs, {title}: {', '.join(names)}. {within}, between groups {pairs[~same].mean():.2f}."
     )
-
-
-def against_cost(panels: dict[str, Intervals], costs: dict[str, float], xlabel: str):
-    """Show values with their intervals against positive costs, on a logarithmic axis, side by side: {title: panel}."""
-    figure, axes = plt.subplots(1, len(panels), figsize=(1.5 + 4.6 * len(panels), 3.8), sharey=True, squeeze=False)
-    names, said = sorted({name for rows in panels.values() for name in rows}, key=costs.get), []
-    tones = dict(zip(names, plt.get_cmap("tab10").colors * len(names), strict=False))
-    for axis, (title, rows) in zip(axes.flat, panels.items(), strict=True):
-        there = [name for name in names if name in rows]
-        for name in there:
-            value, low, high = rows[name]
-            axis.plot([costs[name]] * 2, [low, high], color=tones[name], linewidth=2)
-            axis.plot(costs[name], value, "o", color=tones[name], label=name)
-        axis.set(xscale="log", xlabel=xlabel, title=title)
-        axis.spines[["top", "right"]].set_visible(False)
-        said.append(f"{title}: {_spoken(there, [rows[name][0] for name in there], '.3f')}")
-    axes.flat[0].set_ylabel("share told right, with its 95 % interval")
-    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside right center", fontsize=8)
-    said.append(f"{xlabel}: {_spoken(names, [costs[name] for name in names], '.3g')}")
-    show(figure, f"Shares with intervals against cost. {'. '.join(said)}.")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from sources import catalogues, photo_files, photo_folders, tfds
-from sources.photo_files import PhotoError, read, some  # noqa: F401  lessons read a photo by photos.read
+from sources.photo_files import PhotoError, read, some
 from sources.photo_report import report  # noqa: F401  and a folder by photos.report
 from sources.recipes import large_sets, photo_sets
 

@@ -96,3 +96,8 @@ def judge(claim: dict, metrics: dict) -> tuple[str, str]:
         return (*true, "can't tell")[0], claim["figure"].format(**named)
     except (NameError, KeyError):  # the lesson doesn't report such a metric
         return "not tested yet", ""
+
+
+def example(number: int) -> str:
+    """Return the code of one of the article's three examples, as it was printed."""
+    return (DATA / "article.md").read_text().split("```python\n")[number].split("```")[0]

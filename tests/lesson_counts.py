@@ -1,8 +1,8 @@
 """Count what a reader meets in a lesson: python -m tests.lesson_counts [NOTEBOOK ...] prints a Markdown table.
 
-Prose leaves out headings, tables and code, and the words a paragraph and a sentence have leave out lists, too. Code lines
-leave out blank lines and comments. Cells that are folded when the lesson opens are counted apart. Pictures are those in
-texts and in stored outputs. "a" after the tasks: they have answers that unfold.
+Prose leaves out headings, tables and code; words per paragraph and per sentence leave out lists, too. Code lines leave
+out blank lines and comments. Cells that are folded when the lesson opens are counted apart. Pictures are those in texts
+and in stored outputs. An "a" after the tasks says that they have answers that unfold.
 """
 
 import json
@@ -34,7 +34,8 @@ AIM = (
 LIST = r"\s*(?:[-*]|\d+\.)\s"
 WORD = re.compile(r"[A-Za-z0-9][\w'’-]*")
 NUMBER = r"[-+−]?\d*\.?\d+\s?%?"
-INTERVAL = re.compile(rf"\[{NUMBER},?\s+{NUMBER}\]|interval[^\n]{{0,40}}?{NUMBER}[^\n]{{0,12}}? to {NUMBER}")
+FRACTION = r"[-+−]?(?:\d*\.\d+%?|\d+%)"  # [3, 4] is a shape
+INTERVAL = re.compile(rf"\[{FRACTION},?\s+{FRACTION}\]|interval[^\n]{{0,40}}?{NUMBER}[^\n]{{0,12}}? to {NUMBER}")
 
 
 def count(notebook: dict) -> dict:

@@ -74,6 +74,21 @@ def test_right_answers_pass_and_wrong_ones_fail(name, proved):
     assert all(found for *_, found in others)  # every answer met a test
 
 
+@pytest.mark.parametrize("name", ["01_official_model", "02_hub_feature_extractor", "03_combine_modules"])
+def test_the_tests_that_students_see_tell_right_from_wrong(name):
+    source = nbformat.read(SOURCES[name], 4)
+    for cell in source.cells:
+        cell.source = re.sub(r"### BEGIN HIDDEN TESTS.*?### END HIDDEN TESTS", "", cell.source, flags=re.S)
+    reference, others = proofs.prove(source, answers_of(name))
+    assert {test: error for test, error in reference.items() if error} == {}
+    misjudged = [
+        (question, kind, number, found)
+        for question, kind, number, found in others
+        if any(found.values()) != (kind == "wrong")
+    ]
+    assert misjudged == []
+
+
 @every
 def test_every_coding_question_has_two_right_answers_and_three_wrong_ones(name):
     answers = answers_of(name)

@@ -184,6 +184,18 @@ def test_columns_of_a_teachers_own_stay_in_the_grades(handed_in, room, tmp_path)
     assert table(out / "grades.csv") == [row | {"late": "2 days"}]
 
 
+def test_grades_that_lost_letters_of_a_name_are_still_that_students(handed_in, room, tmp_path):
+    folder, out = handed_in({"Łukasz/sample.ipynb": None, "Zoë/sample.ipynb": None}), tmp_path / "grades"
+    grading.grade(folder, out=out)
+    rows = [row | {"late": row["student"][:1]} for row in table(out / "grades.csv")]
+    with (out / "grades.csv").open("w", newline="", encoding="cp1252", errors="replace") as file:
+        writer = csv.DictWriter(file, rows[0], delimiter=";")
+        writer.writeheader()
+        writer.writerows(rows)
+    grading.grade(folder, out=out)
+    assert [(row["student"], row["late"]) for row in table(out / "grades.csv")] == [("Zoë", "Z"), ("Łukasz", "?")]
+
+
 @pytest.mark.parametrize("where", ["restored", "run"])
 def test_a_submission_that_cannot_be_handled_is_a_row(where, handed_in, room, tmp_path, monkeypatch):
     folder, out = handed_in({"ann/sample.ipynb": None, "bob/sample.ipynb": None}), tmp_path / "grades"

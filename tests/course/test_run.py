@@ -12,6 +12,7 @@ from helpers import photos, report
 from sources import cache
 
 v4 = nbformat.v4
+LESSONS = paths.lessons()  # before a test looks elsewhere
 
 
 def parameters(source):
@@ -52,7 +53,7 @@ def test_an_unknown_lesson_is_answered_with_those_there_are(lessons):
     ],
 )
 def test_a_parameter_is_read_as_python_or_as_plain_text(text, value):
-    read = run._value(text)
+    read = run._value("epochs", text)
     assert read == value
     assert type(read) is type(value)
 
@@ -60,9 +61,9 @@ def test_a_parameter_is_read_as_python_or_as_plain_text(text, value):
 def test_a_path_is_understood_from_where_the_command_is_given(tmp_path, monkeypatch):
     (tmp_path / "work" / "my photos").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "work")
-    assert run._value("./my photos") == str(tmp_path / "work" / "my photos")
-    assert run._value("../work/my photos/") == str(tmp_path / "work" / "my photos")
-    assert run._value("./theirs") == "./theirs"  # photos.load says that it is not there
+    assert run._value("epochs", "./my photos") == str(tmp_path / "work" / "my photos")
+    assert run._value("epochs", "../work/my photos/") == str(tmp_path / "work" / "my photos")
+    assert run._value("epochs", "./theirs") == "./theirs"  # photos.load says that it is not there
 
 
 METRICS = {"lesson": "00", "label": "right", "metrics": {"main": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 10}}}
@@ -86,6 +87,40 @@ def test_a_lesson_runs_with_its_parameters(lessons, tmp_path):
     run.run(["00"], [("photo_set", "bean_leaves")])
     done = nbformat.read(tmp_path / "build" / "00_first.ipynb", 4)
     assert done.cells[-1].outputs[0].text == "bean_leaves\n"
+
+
+def test_at_full_size_the_download_and_the_time_are_said_before_anything_runs(lessons, tmp_path, capsys, monkeypatch):
+    source = parameters("photo_set = 'flowers'\nepochs = 1\nsizes = [5]")
+    lessons(_04_species=notebook(source, "print(photo_set, epochs)"), _06_other=notebook("print('as ever')"))
+    said = []
+    monkeypatch.setattr(run, "prepare", lambda: said.append(capsys.readouterr().out))
+    run.run(parameters=[], full=True)
+    assert "flowers_3000: 229 MB" in said[0]
+    assert "229 MB to download" in said[0]
+    assert f"04_species at full size: {run.FULL_MINUTES['04_species']} min" in said[0]
+    assert "_lab" not in said[0]  # what the other lesson would need
+    done = nbformat.read(tmp_path / "build" / "04_species.ipynb", 4)
+    assert done.cells[-1].outputs[0].text == "flowers_3000 40\n"
+
+
+def test_a_parameter_that_is_named_comes_before_the_one_of_a_full_size_run(lessons, tmp_path, capsys):
+    lessons(_04_species=notebook(parameters("photo_set = 'flowers'\nepochs = 1\nsizes = [5]"), "print(epochs)"))
+    run.run(["04"], [("epochs", "3")], full=True)
+    assert nbformat.read(tmp_path / "build" / "04_species.ipynb", 4).cells[-1].outputs[0].text == "3\n"
+
+
+def test_the_lessons_have_the_parameters_of_their_full_size_runs():
+    for stem, values in run.FULL.items():
+        (lesson,) = (path for path in LESSONS if path.stem == stem)
+        run._check_parameters([lesson], values)
+    assert set(run.FULL_MINUTES) == set(run.FULL)
+
+
+def test_the_command_line_takes_full(monkeypatch):
+    monkeypatch.setattr(commands, "run", lambda **given: taken.append(given))
+    taken = []
+    commands.main(["run", "--full", "04", "05"])
+    assert taken == [{"names": ["04", "05"], "parameters": [], "full": True}]
 
 
 def test_a_lesson_that_fails_is_reported_and_the_others_still_run(lessons, tmp_path, capsys):
