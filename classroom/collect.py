@@ -74,11 +74,9 @@ def collect(folder: Path, releases: Mapping, assignment: str = "", skip: Path | 
             every += _entry(top, releases, assignment)
     for each in every:
         numbers.setdefault(each.student, set()).add(each.number)
-    alike = {}
-    for student in sorted(numbers):
-        alike.setdefault(re.sub(r"[\W_]+", " ", student).strip().casefold(), []).append(student)
+    plain = {student: re.sub(r"[\W_]+", " ", student).strip().casefold() for student in sorted(numbers)}
     for each in every:
-        same = next(names for names in alike.values() if each.student in names)
+        same = [student for student in plain if plain[student] == plain[each.student]]
         if len(same) > 1:
             each.flag("similar name", f"Perhaps one student: {'; '.join(same)}. If so, rename what they handed in.")
         if len(numbers[each.student] - {""}) > 1:

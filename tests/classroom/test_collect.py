@@ -400,7 +400,7 @@ def check_any(text, folder, release):
     assert all(marks.ids(found, cells.short_answers(made)).values())
 
 
-@hypothesis.settings(max_examples=150, deadline=None)
+@hypothesis.settings(max_examples=60, deadline=None)
 @hypothesis.given(data=st.data())
 def test_a_damaged_notebook_is_restored_or_flagged(data, tmp_path_factory, release):
     folder = tmp_path_factory.mktemp("any")
@@ -408,7 +408,7 @@ def test_a_damaged_notebook_is_restored_or_flagged(data, tmp_path_factory, relea
 
 
 @pytest.mark.long
-@hypothesis.settings(max_examples=5000, deadline=None)
+@hypothesis.settings(max_examples=2000, deadline=None)
 @hypothesis.given(data=st.data())
 def test_many_damaged_notebooks_are_restored_or_flagged(data, tmp_path_factory, release):
     folder = tmp_path_factory.mktemp("any")

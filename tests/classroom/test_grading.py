@@ -357,6 +357,8 @@ HOSTILE = {  # code: the error that it must meet
     "import ctypes\nassert ctypes.CDLL(None).open(b'{place}/grades/marks.csv', 0) >= 0": "AssertionError",
     "import subprocess\nsubprocess.run(['cat', '{place}/grades/marks.csv'], check=True)": "CalledProcessError",
     "import subprocess\nsubprocess.run(['umount', '{root}/data'], check=True)": "CalledProcessError",
+    "from sources import cache\ncache.prepared('features/mine', lambda part: (part / 'a').touch())\n"
+    "1 / 0": "ZeroDivisionError",
     "open('kept.txt', 'w')\nopen('/tmp/kept.txt', 'w')\nopen('/dev/shm/kept', 'w')\n1 / 0": "ZeroDivisionError",
 }
 
@@ -387,7 +389,8 @@ def course_of(tmp_path_factory, release):
 def graded_class(folder, cases, made):
     """Grade cases; made is what nbgrader makes of the sample. Return the rows of grades.csv, by student."""
     (folder / "handed in").mkdir()
-    (folder / "cache" / "features").mkdir(parents=True)
+    for name in ("features", "written/features"):
+        (folder / "cache" / name).mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
         sample_in(folder, patch, made)
         patch.setenv("A_TOKEN", "of the teacher")

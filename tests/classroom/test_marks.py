@@ -313,7 +313,7 @@ def test_whatever_is_typed_comes_back_many_times(tmp_path_factory, names, commen
     check_typed(tmp_path_factory.getbasetemp(), names, comments, delimiter, encoding)
 
 
-@hypothesis.settings(max_examples=200, deadline=None)
+@hypothesis.settings(max_examples=80, deadline=None)
 @hypothesis.given(st.binary(max_size=60), st.integers(0, 400), st.integers(0, 60))
 def test_a_damaged_table_loses_nothing(tmp_path_factory, damage, place, length):
     out = tmp_path_factory.getbasetemp()

@@ -23,7 +23,7 @@ KINDS = ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "MPO",
 EDITS = st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=4)), max_size=8)
 CUT = st.one_of(st.none(), st.floats(0, 1))
 RUNS = pytest.mark.parametrize("times", [1, pytest.param(60, marks=pytest.mark.long)], ids=["short", "long"])
-LIMIT = 1.5, 40  # seconds of a short and of a long run: with all its kinds, half a minute and ten minutes
+LIMIT = 1.5, 30  # seconds of a short and of a long run: with all its kinds, half a minute and ten minutes
 GIGABYTE = 2**20  # of ru_maxrss, which counts kilobytes
 
 
