@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
-from matplotlib import patches
 
 from helpers.photos import PhotoSet
 from sources import photo_files
@@ -185,33 +184,3 @@ def similarity(pairs: np.ndarray, groups: Sequence[str], title: str):
     show(
         figure, f"Similarity of pairs, {title}: {', '.join(names)}. {within}, between groups {pairs[~same].mean():.2f}."
     )
-
-
-def decisions(branches: dict[str, list[tuple[str, str, str]]], title: str, save: str | None = None):
-    """Show what to take when: branches is {what you have: [(question, what to take, why), ...]}, asked from the top."""
-    figure, axis = plt.subplots(figsize=(11, 0.95 * sum(map(len, branches.values())) + 0.5 * len(branches)))
-    place, said = 0.0, []
-    for branch, steps in branches.items():
-        axis.text(0, place - 0.55, branch, fontsize=13, fontweight="bold", va="center")
-        for question, take, why in steps:
-            for x, width, colour in ((0.05, 3.9, GREY), (5.0, 4.9, GREEN)):
-                box = {"boxstyle": "round,pad=0,rounding_size=0.1", "fc": "white", "ec": colour, "lw": 1.8}
-                axis.add_patch(patches.FancyBboxPatch((x, place - 0.36), width, 0.72, **box))
-            axis.text(2.0, place, textwrap.fill(question, 38), fontsize=12, ha="center", va="center")
-            axis.text(5.15, place - 0.22, take, fontsize=12, fontweight="bold", va="center")
-            axis.text(5.15, place + 0.1, textwrap.fill(why, 64), fontsize=10, va="center", linespacing=1.2)
-            _arrow(axis, (4.0, place), (4.98, place), "yes", (4.59, place - 0.13))
-            if (question, take, why) != steps[-1]:
-                _arrow(axis, (2.0, place + 0.36), (2.0, place + 0.64), "no", (2.1, place + 0.5))
-            said.append(f"{branch}: {question} Yes: {take} ({why})")
-            place += 1
-        place += 0.4
-    axis.set(xlim=(0, 9.95), ylim=(place - 0.9, -0.75))
-    axis.axis("off")
-    axis.set_title(title, fontsize=14)
-    show(figure, f"{title}. A no leads to the next question. {'; '.join(said)}.", save=save)
-
-
-def _arrow(axis, start, end, word, where):
-    axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": DARK, "shrinkA": 0, "shrinkB": 0})
-    axis.text(*where, word, fontsize=11, va="center")

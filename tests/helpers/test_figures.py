@@ -58,10 +58,6 @@ PLAIN = {
     "grid_of_shares": ((np.array([[0.1, 0.2], [0.3, 0.4]]), "where"), "from the top row down: 0.10 0.20; 0.30 0.40."),
     "confusion": ((np.array([[3, 1], [0, 2]]), ("a", "b")), "Share named right: a 0.75, b 1.00."),
     "similarity": ((np.full((4, 4), 0.5), ["a", "a", "b", "b"], "S"), "S: a, b. Mean within a group 0.50, between"),
-    "decisions": (
-        ({"One": [("So?", "this", "why"), ("Or?", "that", "so")]}, "Take"),
-        "One: So? Yes: this (why); One: ",
-    ),
 }
 
 
@@ -74,9 +70,9 @@ def test_a_figure_without_photos_has_its_words_and_is_published(shown, name):
     assert metadata["course"] == {"publish": True, "save": None}
 
 
-def test_a_figure_for_use_elsewhere_says_so(shown):
-    figures.decisions({"One": [("So?", "this", "why")]}, "Take", save="take.png")
-    assert shown[0][1]["course"]["save"] == "take.png"
+def test_a_figure_for_use_elsewhere_says_so(trees, shown):
+    figures.top_names(trees, 0, ["oak"], [1.0], "Named", save="named.png")
+    assert shown[0][1]["course"]["save"] == "named.png"
 
 
 def test_the_first_photo_of_each_class_is_shown_where_none_is_named(trees, shown):
