@@ -41,8 +41,10 @@ def prepare():
 def run(names=(), parameters=()):
     """Run lessons with papermill into build/, report every one, and end with a table and build/results.json."""
     paths = lessons(names)
-    is_name = lambda name, text: name in check.LOOKS and text[:1] not in tuple("[\"'")  # noqa: E731  2023_10, say
-    values = {name: text if is_name(name, text) else _value(text) for name, text in parameters}
+    values = {}
+    for name, text in parameters:
+        names = name in check.LOOKS and text[:1] not in tuple("[\"'")  # a folder may be called 2023_10
+        values[name] = text if names else _value(text)
     _check_parameters(paths, values)
     values = check.parameters(values)
     prepare()
