@@ -49,7 +49,7 @@ def keep(stem, notebook, spent):
     notebook = refresh.clean(notebook, notebook)
     for cell in notebook.cells:
         if _injected(cell):
-            cell.source = "\n".join(f"{name} = {value!r}" for name, value in FULL[stem].items())
+            cell.source = "\n".join(f"{name} = {json.dumps(value)}" for name, value in FULL[stem].items())
         cell.metadata = nbformat.from_dict({"tags": tags} if (tags := cell.metadata.get("tags")) else {})
         for output in cell.get("outputs", []):
             if re.match(r"\d+ photos of|A photo", output.get("data", {}).get("text/plain", "")):
@@ -82,8 +82,9 @@ def _injected(cell):
 def table(stem):
     """Return a kept run's metrics as a table (Markdown)."""
     notebook = json.loads((KEPT / f"{stem}.ipynb").read_text())
-    spent = "{minutes} minutes ({cpu_minutes} CPU minutes) on {machine}.".format(**notebook["metadata"]["full_size"])
-    lines, metrics = [spent, ""], report.metrics_of(notebook)["metrics"]
+    spent, metrics = notebook["metadata"]["full_size"], report.metrics_of(notebook)["metrics"]
+    cpu = f" ({spent['cpu_minutes']} minutes of CPU time)" if "cpu_minutes" in spent else ""
+    lines = [f"{spent['minutes']} minutes on {spent['machine']}{cpu}.", ""]
     metrics = {name: row for name, row in metrics.items() if row["low"] is not None}
     if stem == "05_disease":
         names = [name.removeprefix("maize_") for name in metrics if name.startswith("maize_")]

@@ -144,16 +144,6 @@ def training_curve(history):
     show(figure, f"Training over {len(values)} epochs, on the training photos: {', '.join(said)}.")
 
 
-def grid_of_shares(shares: np.ndarray, title: str):
-    """Show a coarse map of a photo, float [rows, columns], with its numbers."""
-    figure, axis = plt.subplots(figsize=(4.2, 3.6))
-    figure.colorbar(_matrix(axis, shares, dark=0.6 * np.max(shares)))
-    axis.set(xticks=[], yticks=[])
-    axis.set_title(title, fontsize=9)
-    said = "; ".join(" ".join(f"{share:.2f}" for share in row) for row in shares)
-    show(figure, f"{title}, as a grid from the top row down: {said}.")
-
-
 def confusion(matrix: np.ndarray, class_names: Sequence, title="rows: what it is; columns: what the head said"):
     """Show a confusion matrix, int [k, k], each row as proportions; of more than 40 classes the most confused ones."""
     if len(class_names) > 40:  # a picture grows with the square of its classes

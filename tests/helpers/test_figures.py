@@ -55,7 +55,6 @@ PLAIN = {
         (types.SimpleNamespace(history={"loss": [2.0, 0.5], "accuracy": [0.1, 0.75]}),),
         "over 2 epochs, on the training photos: loss from 2.00 to 0.50, accuracy from 0.10 to 0.75.",
     ),
-    "grid_of_shares": ((np.array([[0.1, 0.2], [0.3, 0.4]]), "where"), "from the top row down: 0.10 0.20; 0.30 0.40."),
     "confusion": ((np.array([[3, 1], [0, 2]]), ("a", "b")), "Share named right: a 0.75, b 1.00."),
     "similarity": ((np.full((4, 4), 0.5), ["a", "a", "b", "b"], "S"), "S: a, b. Mean within a group 0.50, between"),
 }

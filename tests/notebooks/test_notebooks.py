@@ -224,7 +224,8 @@ def test_rewritten_lessons_keep_the_template(stem):
     cells = nbformat.read(paths.NOTEBOOKS / f"{stem}.ipynb", 4).cells
     texts = [cell.source for cell in cells if cell.cell_type == "markdown"]
     opening, closing, whole = texts[0], texts[-1], "\n".join(texts)
-    assert [line for text in texts for line in text.splitlines() if line.startswith("# ")] == opening.splitlines()[:1]
+    headings = re.findall(r"^# .+", re.sub(r"^```.*?^```", "", whole, flags=re.M | re.S), re.M)
+    assert headings == opening.splitlines()[:1]
     assert opening.count("\n- ") == 3
     for words in ("By the end you will be able to", "**You need**", "**Time:**", "**Never**"):
         assert words in opening
@@ -258,7 +259,7 @@ def test_the_article_s_example_is_shown_as_printed(number, stem):
 
 @pytest.mark.long
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("stem", sorted(ON_TEMPLATE))
+@pytest.mark.parametrize("stem", [path.stem for path in LESSONS[:4]])
 def test_every_solution_runs(stem):
     from nbclient import NotebookClient
 
