@@ -132,8 +132,6 @@ RANGES = {  # what a lesson's metrics must lie in, whatever the machine, quick o
     },
     "12_the_article_tested": {"main": (1, 30)},
 }
-ON_TEMPLATE = {"00_start_here", "01_official_model", "02_hub_feature_extractor", "03_combine_modules"}
-ON_TEMPLATE |= {"04_species", "05_disease", "06_photo_text_table", "07_swap_the_backbone"}
 FOLDERS = {  # real photos beside the repository, for tests: what a main metric must reach on 30 photos of each class
     "plantvillage_small": 0.8,
     "corn_leaf_disease": 0.7,
@@ -219,9 +217,8 @@ def test_committed_lessons_ran_in_order_and_without_noise(lesson):
     assert str(paths.ROOT) not in lesson.read_text()
 
 
-@pytest.mark.parametrize("stem", sorted(ON_TEMPLATE))
-def test_rewritten_lessons_keep_the_template(stem):
-    cells = nbformat.read(paths.NOTEBOOKS / f"{stem}.ipynb", 4).cells
+def test_lessons_keep_the_template(lesson):
+    stem, cells = lesson.stem, nbformat.read(lesson, 4).cells
     texts = [cell.source for cell in cells if cell.cell_type == "markdown"]
     opening, closing, whole = texts[0], texts[-1], "\n".join(texts)
     headings = re.findall(r"^# .+", re.sub(r"^```.*?^```", "", whole, flags=re.M | re.S), re.M)
@@ -246,7 +243,7 @@ def test_rewritten_lessons_keep_the_template(stem):
     assert whole.count("</summary>\n\n") == folded  # without the blank line Markdown inside stays raw
     shown = [output for cell in code for output in cell.outputs if "image/png" in output.get("data", {})]
     assert "photo" in shown[0].data["text/plain"]
-    assert report.metrics_of(nbformat.read(paths.NOTEBOOKS / f"{stem}.ipynb", 4))["metrics"]["main"]
+    assert report.metrics_of(nbformat.read(lesson, 4))["metrics"]["main"]
 
 
 @pytest.mark.parametrize(
@@ -268,22 +265,6 @@ def test_every_solution_runs(stem):
         if cell.cell_type == "code" and cell.source.startswith("# Your turn"):
             cell.source = below.source.split("```python\n")[1].split("```")[0]
     NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(paths.NOTEBOOKS)}}).execute()
-
-
-def test_lessons_keep_the_shape_that_a_reader_knows(lesson):
-    if lesson.stem in ON_TEMPLATE:
-        pytest.skip("on the new template, see above")
-    notebook = nbformat.read(lesson, 4)
-    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
-    headings = [line for text in texts for line in text.splitlines() if line.startswith("# ")]
-    assert len(headings) == 1
-    assert notebook.cells[0].source.startswith(headings[0])
-    for row in ("Question", "Afterwards you can", "You need to know", "Time"):
-        assert f"**{row}**" in notebook.cells[0].source
-    for section in ("## What we saw", "## Try it yourself", "## Sources"):
-        assert any(section in text for text in texts)
-    assert "parameters" in next(cell for cell in notebook.cells if cell.cell_type == "code").metadata.tags
-    assert report.metrics_of(notebook)["metrics"]["main"]
 
 
 def test_every_stored_picture_has_alt_text(lesson):
