@@ -14,7 +14,13 @@ from course.prepare import prepare
 
 CROPS = ("maize", "apple", "grape", "pepper", "potato", "tomato")
 FULL = {  # lessons that have a run at full size: its parameters
-    "04_species": {"photo_set": "flowers_3000", "epochs": 40, "sizes": [10, 50, 100, 200]},
+    "04_species": {
+        "photo_set": "flowers_3000",
+        "image_size": 128,
+        "epochs": 40,
+        "tuning_epochs": 4,
+        "sizes": [10, 50, 100, 200],
+    },
     "05_disease": {"crop": "all", "image_size": 128, "tuning_epochs": 3},
 }
 FULL_MINUTES = {"04_species": 20, "05_disease": 40}  # on two CPU cores, from docs/full_size.md

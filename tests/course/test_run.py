@@ -89,9 +89,11 @@ def test_a_lesson_runs_with_its_parameters(lessons, tmp_path):
     assert done.cells[-1].outputs[0].text == "bean_leaves\n"
 
 
+SPECIES = parameters("photo_set = 'flowers'\nimage_size = 96\nepochs = 1\ntuning_epochs = 1\nsizes = [5]")
+
+
 def test_at_full_size_the_download_and_the_time_are_said_before_anything_runs(lessons, tmp_path, capsys, monkeypatch):
-    source = parameters("photo_set = 'flowers'\nepochs = 1\nsizes = [5]")
-    lessons(_04_species=notebook(source, "print(photo_set, epochs)"), _06_other=notebook("print('as ever')"))
+    lessons(_04_species=notebook(SPECIES, "print(photo_set, epochs)"), _06_other=notebook("print('as ever')"))
     said = []
     monkeypatch.setattr(run, "prepare", lambda: said.append(capsys.readouterr().out))
     run.run(parameters=[], full=True)
@@ -104,7 +106,12 @@ def test_at_full_size_the_download_and_the_time_are_said_before_anything_runs(le
 
 
 def test_a_parameter_that_is_named_comes_before_the_one_of_a_full_size_run(lessons, tmp_path, capsys):
-    lessons(_04_species=notebook(parameters("photo_set = 'flowers'\nepochs = 1\nsizes = [5]"), "print(epochs)"))
+    lessons(
+        _04_species=notebook(
+            parameters("photo_set = 'flowers'\nimage_size = 96\nepochs = 1\ntuning_epochs = 1\nsizes = [5]"),
+            "print(epochs)",
+        )
+    )
     run.run(["04"], [("epochs", "3")], full=True)
     assert nbformat.read(tmp_path / "build" / "04_species.ipynb", 4).cells[-1].outputs[0].text == "3\n"
 
