@@ -48,6 +48,8 @@ def keep(stem, notebook, spent):
     """Write a run to notebooks/full_size: no photo, no path, and where and how long it ran."""
     notebook = refresh.clean(notebook, notebook)
     for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = with_links(cell.source)
         if _injected(cell):
             cell.source = "\n".join(f"{name} = {json.dumps(value)}" for name, value in FULL[stem].items())
         cell.metadata = nbformat.from_dict({"tags": tags} if (tags := cell.metadata.get("tags")) else {})
@@ -69,10 +71,17 @@ def renew_texts(stem):
     cells = iter(ran)
     kept.cells = []
     for cell in lesson.cells:
+        if cell.cell_type == "markdown":
+            cell.source = with_links(cell.source)
         kept.cells.append(next(cells) if cell.cell_type == "code" else cell)
         if "parameters" in cell.metadata.get("tags", []):
             kept.cells.append(next(cells))
     nbformat.write(kept, KEPT / f"{stem}.ipynb")
+
+
+def with_links(text):
+    """Return a lesson's text (str) with its relative links as they lead from one folder below."""
+    return re.sub(r"\]\((?!\w+:|#)", "](../", text)
 
 
 def _injected(cell):
