@@ -13,13 +13,17 @@ import nbformat
 from classroom import cells
 
 READ_LIMIT, KEPT_LIMIT = 300_000_000, 20_000_000  # bytes: of a file, and of its cells without outputs
-JUNK = re.compile(r"\.|__MACOSX$|__pycache__$|~\$|Thumbs\.db$|desktop\.ini$", re.I)  # what systems leave behind
+JUNK = re.compile(
+    r"\._|\.(?!(.*\.)?ipynb$)|__MACOSX$|__pycache__$|~\$|Thumbs\.db$|desktop\.ini$", re.I
+)  # what systems leave behind
 ARCHIVES = (".zip", ".7z", ".rar", ".gz", ".tgz", ".tar", ".xz", ".bz2")
+COPY_OF = re.compile(r"((copy of|kopie von|kopie van|copie de|copia de|cópia de)\s+)+", re.I)  # as Google Drive says
 COPY = re.compile(r"(\s*\(\d+\)|[\s_-]+(copy|kopie|copie|copia)[\s_-]*\(?\d*\)?)+$", re.I)
-SYSTEMS = [  # the names that learning systems give to what they hand out: Canvas, Moodle, Blackboard
+SYSTEMS = [  # the names that learning systems give to what they hand out: Canvas, Moodle, Blackboard, Brightspace
     re.compile(r"(?P<student>[^_]+)_(?:LATE_)?(?P<number>\d+)_\d{3,}_.+"),  # Canvas alone has one number for a student
     re.compile(r"(?P<student>.+?)_\d+_assignsubmission_.*(?P<number>)"),
     re.compile(r".+_(?P<student>[^_]+)_attempt_\d{4}-.*(?P<number>)"),
+    re.compile(r"\d+-\d+ ?- ?(?P<student>.+?) ?- ?\w+ \d{1,2}, \d{4}.*(?P<number>)"),
 ]
 
 
@@ -57,20 +61,24 @@ def collect(folder: Path, releases: Mapping, assignment: str = "", skip: Path | 
 
     Args:
         folder: STUDENT/NAME/NAME.ipynb, STUDENT/NAME.ipynb, STUDENT.ipynb, STUDENT_NAME.ipynb, NAME/STUDENT.ipynb and
-            what Canvas, Moodle and Blackboard make of them, mixed as they come.
+            what Canvas, Moodle, Blackboard and Brightspace make of them, mixed as they come.
         releases: {name: the students' notebook}.
         assignment: what a notebook is that tells nothing of itself.
         skip: a folder in it that nobody handed in.
     """
     every, numbers, found = [], {}, {}
     for top in _inside(folder):
-        if top.name in releases and top.is_dir() and not top.is_symlink():
-            every += [each for entry in _inside(top) for each in _entry(entry, releases, assignment, top.name)]
+        if (name := _named(_said(top.name), releases)) and top.is_dir() and not top.is_symlink():
+            every += [each for entry in _inside(top) for each in _entry(entry, releases, assignment, name)]
         elif top != skip:
             every += _entry(top, releases, assignment)
     for each in every:
         numbers.setdefault(each.student, set()).add(each.number)
+    plain = {student: re.sub(r"[\W_]+", " ", student).strip().casefold() for student in sorted(numbers)}
     for each in every:
+        same = [student for student in plain if plain[student] == plain[each.student]]
+        if len(same) > 1:
+            each.flag("similar name", f"Perhaps one student: {'; '.join(same)}. If so, rename what they handed in.")
         if len(numbers[each.student] - {""}) > 1:
             each.flag("same name", f"Several students are called {each.student}; told apart by their system's number.")
             each.student = f"{each.student} {each.number}".strip()
@@ -109,7 +117,7 @@ def _entry(entry, releases, assignment, named=""):
         made = [Submission(student, named, number=number)]
         made[0].flag("no notebook", f"Handed in: {listed or 'an empty folder'}. {cure}, and grade again.")
     for each in made if doubt else []:
-        each.flag("renamed", f"{_said(entry.name)} is taken for {student}'s.")
+        each.flag("renamed", f"{_said(entry.name)} {doubt}.")
     return made
 
 
@@ -123,24 +131,40 @@ def _said(name):
 
 def _stem(path):
     """Return a file's name without its suffixes, of which .ipynb.txt are two."""
-    return re.sub(r"(\.ipynb)?\.[^.\s]{1,5}$", "", _said(path.name), flags=re.I) or _said(path.name)
+    return re.sub(r"(\.ipynb|\.tar)?\.[^.\s]{1,5}$", "", _said(path.name), flags=re.I) or _said(path.name)
 
 
-def _longest(releases):
-    return sorted(releases, key=len, reverse=True)
+def _patterns(releases):
+    """Return {assignment: pattern of its name, whatever its case and separators}, the longest name first."""
+    names = sorted(releases, key=len, reverse=True)
+    return {name: re.compile("[ _-]+".join(map(re.escape, re.split("[ _-]+", name))), re.I) for name in names}
 
 
-def _student(text: str, releases: Iterable[str]) -> tuple[str, str, bool]:
-    """Return whose a name is, their number in a learning system, and whether the name said more than that."""
+def _named(text, releases):
+    """Return the assignment that a text is the name of, or None."""
+    return next((name for name, pattern in _patterns(releases).items() if pattern.fullmatch(text)), None)
+
+
+def _student(text: str, releases: Iterable[str]) -> tuple[str, str, str]:
+    """Return whose a name is, their number in a learning system, and what makes that doubtful ("" where nothing does).
+
+    Args:
+        text: a file's name without its suffixes, or a folder's.
+        releases: the names of the assignments.
+    """
     for system in SYSTEMS:
         if match := system.fullmatch(text):
-            return match["student"], match["number"], False
-    text = COPY.sub("", text) or text
-    for name in _longest(releases):
-        before, _, after = (part.strip(" _-+.") for part in text.partition(name))
-        if name in text and (before or after):
-            return COPY.sub("", before or after), "", bool(before and COPY.sub("", f" {after}").strip("0123456789 "))
-    return text, "", False
+            return match["student"], match["number"], ""
+    text = COPY.sub("", COPY_OF.sub("", text)) or text
+    if _named(text, releases):
+        return text, "", "does not say whose it is"
+    for pattern in _patterns(releases).values():
+        if match := pattern.search(text):
+            before, after = (part.strip(" _-+.") for part in (text[: match.start()], text[match.end() :]))
+            student = COPY.sub("", before or after)
+            more = before and COPY.sub("", f" {after}").strip("0123456789 ")
+            return student, "", f"is taken for {student}'s" if more else ""
+    return text, "", ""
 
 
 def _is_notebook(path):
@@ -155,7 +179,9 @@ def _is_notebook(path):
 def _read(read, releases, folders, assignment):
     """Read a notebook, and recognise its assignment: by its cells, then by its name."""
     stem = _stem(read.path)
-    named = [name for name in _longest(releases) if name in folders or name in stem] + [assignment or ""]
+    patterns = _patterns(releases)
+    inside = {name for name, pattern in patterns.items() if any(map(pattern.fullmatch, folders))}
+    named = [name for name, pattern in patterns.items() if name in inside or pattern.search(stem)] + [assignment or ""]
     read.assignment = named[0]
     if read.path.is_symlink() or not read.path.is_file():
         raise ValueError("it is a link, which is not followed, or no file")
@@ -175,7 +201,7 @@ def _read(read, releases, folders, assignment):
         return read.flag("not recognised", "No cell of any assignment is in it; name one: --assignment.")
     if not known[best]:
         read.flag("empty", "None of the assignment's cells is in it.")
-    if read.assignment not in stem or read.path.suffix != ".ipynb":
+    if not patterns[read.assignment].search(stem) or read.path.suffix != ".ipynb":
         read.flag("renamed", f"Recognised by its cells; the file is called {_said(read.path.name)}.")
 
 
@@ -214,12 +240,18 @@ def _dict(value):
 
 def _chosen(several):
     """One of a student's files of one assignment: what can be read, has its own name, is newest."""
-    rank = lambda each: (_stem(each.path) == each.assignment, each.path.lstat().st_mtime_ns) if each.path else ()  # noqa: E731
-    best, *others = sorted(several, key=lambda each: (each.cells is not None, rank(each)), reverse=True)
+
+    def rank(each):
+        named = each.path and (_stem(each.path) == each.assignment, each.path.lstat().st_mtime_ns)
+        return each.cells is not None, named or ()
+
+    best, *others = sorted(several, key=rank, reverse=True)
     if others:
-        names = ", ".join(_said(each.path.name) if each.path else each.notes[0] for each in others)
-        what = "graded" if best.cells is not None else "unreadable like the others:"
-        best.flag(
-            "several files", f"{len(several)} files; {what} {_said(best.path.name) if best.path else ''}, not {names}."
+        paths = [each.path for each in several if each.path]
+        above = os.path.commonpath([path.parent for path in paths]) if paths else ""
+        best_name, *names = (
+            _said(os.path.relpath(each.path, above)) if each.path else each.notes[0] for each in (best, *others)
         )
+        what = "graded" if best.cells is not None else "unreadable like the others:"
+        best.flag("several files", f"{len(several)} files; {what} {best_name}, not {', '.join(names)}.")
     return best

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import tempfile
 import threading
 import time
@@ -69,12 +70,15 @@ def grade(folder, assignment=None, jobs=2, timeout=60, memory=4096, out=None, un
     works = [_prepare(room, each) for each in handed_in if not assignment or each.assignment in (assignment, "")]
     schemes = {(name, key): each for name, made in room.sources.items() for key, each in cells.schemes(made).items()}
     marked = marks.Marks(out, works, schemes)
-    earlier = {(row["student"], row["assignment"]): row for _, row in marks.table(out / "grades.csv", COLUMNS[:2])}
+    marks.table(out / "grades.csv", COLUMNS[:2])  # a fault is said now, not after an hour
     _grade_all(room, [_reference(room, name) for name in sorted({each.assignment for each in works if each.notebook})])
     results = _grade_all(room, works, marked)
     now = [_row(work, result, marked) for work, result in zip(works, results, strict=True)]
     rows = {(row["student"], row["assignment"]): row for row in now}
-    students = {student for student, _ in rows}  # a file that nothing could be made of is another one now
+    students = {student for student, _ in rows}
+    earlier = [row for _, row in marks.table(out / "grades.csv", COLUMNS[:2])]
+    earlier = {(_known(row["student"], students), row["assignment"]): row for row in earlier}
+    # Without an assignment it was a file that nothing could be made of, which is another one now.
     kept = {key: row for key, row in earlier.items() if key not in rows and (key[1] or key[0] not in students)}
     rows = {key: earlier.get(key, {}) | row for key, row in (kept | rows).items()}  # with columns that a teacher added
     marks.write(out / "grades.csv", COLUMNS, [row for _, row in sorted(rows.items())])
@@ -180,6 +184,12 @@ def _check_reference(name, result):
 def file_name(student: str) -> str:
     """Return a folder's name for any student, another for each."""
     return urllib.parse.quote(student, safe=" @+,()").replace(".", "%2E")
+
+
+def _known(name, students):
+    """Return the student whose name this is; a spreadsheet that lacks letters of it has saved question marks."""
+    pattern = re.compile(re.escape(name).replace(r"\?", "."))
+    return name if name in students else next(filter(pattern.fullmatch, sorted(students)), name)
 
 
 def _read_json(path):

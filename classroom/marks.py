@@ -54,26 +54,32 @@ class Marks:
             works: what is graded now.
             schemes: what a question gives, and how: {(assignment, question): (points, marking scheme)}.
         """
-        self.out, self.schemes, self.current = out, schemes, {}
-        before = {}
+        self.path, self.store, self.schemes = out / "marks.csv", out / "marks.jsonl", schemes
+        self.current, self.before = {}, {}
         for work in works:
             self.current |= {key: triple for triple, key in work.ids.items()}
-            before |= work.ids | ids(work, work.before.get("answers", {}))
-        store, path, added, lines = out / "marks.jsonl", out / "marks.csv", [], {}
-        typed = map(json.loads, store.read_text("utf-8").splitlines()) if store.exists() else []
+            self.before |= work.ids | ids(work, work.before.get("answers", {}))
+        self._take_in()
+        others = sorted({each.name for each in out.glob("[mM]arks*") if each.is_file()} - {"marks.csv", "marks.jsonl"})
+        if others := [name for name in others if not name.endswith(".part")]:
+            print(f"Not read: {', '.join(others)}. Marks are read from marks.csv alone: save them under this name.")
+
+    def _take_in(self):
+        self.seen, added, lines = _content(self.path), [], {}
+        typed = map(json.loads, self.store.read_text("utf-8").splitlines()) if self.store.exists() else []
         typed = {row["answer id"]: row for row in typed}
         self.rows = dict(typed)
         owners = {key: _triple(row) for key, row in typed.items()} | self.current
-        for number, row in table(path, (*GIVEN[:3], "points")):
-            where, named = f"{path}, line {number}", _triple(row)
-            key = row.get("answer id") or before.get(named) or _id(*named, row.get("answer", ""))
+        for number, row in table(self.path, (*GIVEN[:3], "points")):
+            where, named = f"{self.path}, line {number}", _triple(row)
+            key = row.get("answer id") or self.before.get(named) or _id(*named, row.get("answer", ""))
             owner = owners.get(key, named)  # a spreadsheet may have lost letters of a name
             if owner != named and named in owners.values():
                 raise CourseError(f"{where}: the answer id is of {', '.join(owner)}. Put it right, or empty that cell.")
             row |= dict(zip(GIVEN, owner, strict=False)) | {"answer id": key}
             mine = {name: cell for name, cell in row.items() if cell and name not in GIVEN + TEXTS}
             if is_marked(mine):
-                _check_points(where, mine["points"], schemes.get(owner[1:], (10_000, ""))[0])
+                _check_points(where, mine["points"], self.schemes.get(owner[1:], (10_000, ""))[0])
             if any(lines.get(key, (0, {}))[1].get(name, cell) != cell for name, cell in mine.items()):
                 raise CourseError(f"{where}: line {lines[key][0]} marks this answer, too, and differently. Delete one.")
             lines[key], saved = (number, mine), typed.get(key, {})
@@ -81,7 +87,7 @@ class Marks:
             if any(saved.get(name) != cell for name, cell in mine.items()):
                 added.append(json.dumps(self.rows[key], ensure_ascii=False) + "\n")
         if added:
-            replace(store, (store.read_bytes() if store.exists() else b"") + "".join(added).encode())
+            replace(self.store, _content(self.store) + "".join(added).encode())
 
     def given(self, work) -> dict[str, dict]:
         """Return the marks for a submission's answers as they are now: {question: {points, comment}}."""
@@ -96,7 +102,14 @@ class Marks:
         return [triple[2] for triple in work.ids if triple in marked and triple[2] not in self.given(work)]
 
     def write_view(self, works: Iterable, results: Iterable[Mapping]) -> None:
-        """Write marks.csv: the answers that a person marks, then all else that was typed or is of other runs."""
+        """Write marks.csv: the answers that a person marks, then all else that was typed or is of other runs.
+
+        Raises:
+            CourseError, TableError: somebody has typed meanwhile what can't be right. It stays as it is.
+        """
+        if _content(self.path) != self.seen:
+            self._take_in()
+            print(f"{self.path.name} was changed while this ran. It is kept; grade again, so that it counts.")
         shown = {}
         for work, result in zip(works, results, strict=True):
             for triple, key in work.ids.items():
@@ -109,7 +122,7 @@ class Marks:
         for key, row in self.rows.items():
             if key not in shown and (any(row[name] for name in {*row} - {*GIVEN, *TEXTS}) or _triple(row) not in here):
                 shown[key] = row
-        write(self.out / "marks.csv", COLUMNS, shown.values())
+        write(self.path, COLUMNS, shown.values())
         lost = [", ".join(_triple(row)) for key, row in self.rows.items() if is_marked(row) and key not in self.current]
         if lost:
             names = "; ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
@@ -119,6 +132,10 @@ class Marks:
 def is_marked(row: Mapping[str, str]) -> bool:
     """Whether a row has points; a minus sign alone takes them back."""
     return row.get("points", "") not in ("", "-")
+
+
+def _content(path):
+    return path.read_bytes() if path.exists() else b""
 
 
 def _triple(row):

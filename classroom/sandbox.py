@@ -75,15 +75,14 @@ def run(room, job: dict, folder: Path, kept: Path, page: Path | None) -> dict:
         writable += [shared, fonts]
     else:
         shutil.copytree(fonts, own / "fonts", dirs_exist_ok=True)
-        for path in sorted(shared.glob("*/[!.]*")):  # may be read; what a submission computes stays in its own folder
-            (own / "cache" / path.parent.name).mkdir(exist_ok=True)
-            (own / "cache" / path.parent.name / path.name).symlink_to(path)
+        for path in (*shared.glob("[!w]*/[!.]*"), *shared.glob("written/*/*")):  # may be read; what a submission
+            linked = own / "cache" / path.relative_to(shared)  # computes, and the record of it, stay in its own folder
+            linked.parent.mkdir(parents=True, exist_ok=True)
+            linked.symlink_to(path)
         shared, fonts = own / "cache", own / "fonts"
     values = [f"{name}={value}" for name, value in _environment(room, own, shared, fonts).items()]
-    job |= {
-        "timeout": room.timeout,
-        "command": [*_bubble(room, own, writable), "/usr/bin/env", "-i", *values, sys.executable],
-    }
+    command = [*_bubble(room, own, writable), "/usr/bin/env", "-i", *values, sys.executable]
+    job |= {"timeout": room.timeout, "command": command}
     graded = folder / "autograded" / "student" / name / f"{name}.ipynb"
     (folder / "gradebook.db").write_bytes(room.gradebook)
     if job["graded"]:

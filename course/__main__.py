@@ -10,4 +10,5 @@ if not (3, 11) <= sys.version_info[:2] <= (3, 13):
 
 from course.commands import main
 
-main()
+if __name__ == "__main__":  # the processes of `prepare` import this file, too
+    main()

@@ -9,7 +9,7 @@ def check(folder: str, own_photo: str | None = None) -> None:
     """Print one screen about a folder of photos, and whether a photo can be read.
 
     Raises:
-        CourseError: something has to be cured first; the screen says what.
+        CourseError: something has to be fixed first; the screen says what.
     """
     from helpers import photos
 
@@ -19,7 +19,7 @@ def check(folder: str, own_photo: str | None = None) -> None:
         print(f"Your photo: {fault or f'{own_photo} can be read.'}")
         faults += [fault] if fault else []
     if faults:
-        raise CourseError(f"{len(faults)} to cure first; the lines above say what and how.")
+        raise CourseError(f"{len(faults)} to fix first; the lines above say what and how.")
 
 
 def parameters(values: dict) -> dict:
@@ -34,20 +34,33 @@ def parameters(values: dict) -> dict:
     Raises:
         CourseError: something is missing or can't be used. All faults are in one message.
     """
-    from helpers import photos
-
     whole, faults = dict(values), []
-    for name, look in LOOKS.items():
-        given = str(values.get(name) or "")
-        if not given or (look is _photo_set and given in photos.catalogue()):
-            continue
-        path = Path(given).expanduser().absolute()
-        whole[name] = str(path)
-        if fault := look(path):
-            faults.append(f"-p {name} {given}: {fault}")
+    for name, (known, look) in LOOKS.items():
+        given = values.get(name) or []
+        paths = {each: Path(each).expanduser().absolute() for each in _texts(given) if each not in known()}
+        faults += [f"-p {name} {each}: {fault}" for each, path in paths.items() if (fault := look(path))]
+        if given:
+            found = [str(paths.get(each, each)) for each in _texts(given)]
+            whole[name] = found if isinstance(given, list) else found[0]
     if faults:
         raise CourseError("\n".join(faults))
     return whole
+
+
+def _texts(given):
+    return list(map(str, given if isinstance(given, list) else [given]))
+
+
+def _sets():
+    from helpers import photos
+
+    return photos.catalogue()
+
+
+def _modules():
+    from helpers import modules
+
+    return modules.catalogue()
 
 
 def _photo_set(folder):
@@ -57,7 +70,7 @@ def _photo_set(folder):
     from sources import photo_files
 
     if not folder.exists() and not folder.is_symlink():
-        return f"no photo set and no folder is called so. The sets are {', '.join(photos.catalogue())}."
+        return f"no photo set and no folder is called so. The sets are {', '.join(_sets())}."
     try:
         found = photos.load(folder)
     except photos.PhotoError as error:
@@ -83,13 +96,18 @@ def _photo(path):
 
 
 def _module(folder):
-    return None if (folder / "saved_model.pb").is_file() else f"{folder} is no SavedModel folder: no saved_model.pb."
+    if (folder / "saved_model.pb").is_file():
+        return None
+    return f"{folder} is no SavedModel folder: no saved_model.pb. The course's modules are {', '.join(_modules())}."
 
 
-LOOKS = {
-    "photo_set": _photo_set,
-    "other_set": _photo_set,
-    "field_set": _photo_set,
-    "own_photo": _photo,
-    "own_module": _module,
+LOOKS = {  # parameters that may name something of the reader's own: what else they may name, and how it is checked
+    "photo_set": (_sets, _photo_set),
+    "other_set": (_sets, _photo_set),
+    "field_set": (_sets, _photo_set),
+    "own_photo": (tuple, _photo),
+    "own_module": (tuple, _module),
+    "module": (_modules, _module),
+    "candidates": (_modules, _module),
+    "audit_modules": (_modules, _module),
 }

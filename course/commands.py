@@ -9,8 +9,9 @@ from course.doctor import doctor
 from course.install import check_platform, install
 from course.lock import lock
 from course.paths import ROOT, CourseError
+from course.prepare import prepare
 from course.refresh import refresh_all
-from course.run import prepare, run
+from course.run import run
 
 
 def main(arguments=None):
@@ -52,5 +53,7 @@ def _parser():
     added.add_argument("names", nargs="*", metavar="LESSON")
     command("lock", lock, "compile pyproject.toml into requirements/")
     added = command("doctor", doctor, "say what this machine has, what is prepared, and the cure for what is missing")
-    added.add_argument("--deep", action="store_true", help="check every file of the cache against what was written")
+    added.add_argument(
+        "--deep", action="store_true", help="read every file of the cache, not those alone that look changed"
+    )
     return parser

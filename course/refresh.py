@@ -4,26 +4,27 @@ import base64
 import os
 
 from course.paths import ROOT, lessons
-from course.run import prepare
+from course.prepare import prepare
 
 
-def with_tables(readme):
-    """Return a README's text (str) with its table of claims as it is now."""
+def with_claims(page):
+    """Return a page's text (str) with its table of claims as it is now."""
     from helpers import report
 
-    before, rest = readme.split("<!-- claims -->")
-    return f"{before}<!-- claims -->\n{report.claims()}<!-- end of claims -->{rest.split('<!-- end of claims -->')[1]}"
+    before, rest = page.split("<!-- claims -->")
+    after = rest.split("<!-- end of claims -->")[1]
+    return f"{before}<!-- claims -->\n{report.claims()}<!-- end of claims -->{after}"
 
 
 def refresh_all(names):
-    """Run lessons in place, then renew what other lessons and the README take from them."""
+    """Run lessons in place, then renew what other lessons and docs/claims.md take from them."""
     prepare()
     for path in lessons(names):
         refresh(path)
     for path in lessons():
         _renew_claims(path)
-    readme = ROOT / "README.md"
-    readme.write_text(with_tables(readme.read_text()))
+    page = ROOT / "docs" / "claims.md"
+    page.write_text(with_claims(page.read_text()))
 
 
 def _renew_claims(path):
@@ -34,8 +35,9 @@ def _renew_claims(path):
 
     notebook = nbformat.read(path, 4)
     for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
-        if output.get("metadata", {}).get("course", {}).get("claims"):
-            output.data = nbformat.from_dict({"text/markdown": report.claims(), "text/plain": report.claims()})
+        if shown := output.get("metadata", {}).get("course", {}).get("claims"):
+            table = report.claims("" if shown == "all" else shown)
+            output.data = nbformat.from_dict({"text/markdown": table, "text/plain": table})
     nbformat.write(notebook, path)
 
 

@@ -1,4 +1,4 @@
-"""python -m course prepare and run: fetch what lessons need, run them with papermill, end with a table."""
+"""python -m course run: run lessons with papermill, end with a table."""
 
 import ast
 import contextlib
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from course import check
 from course.paths import BUILD, NOTEBOOKS, CourseError, lessons
+from course.prepare import prepare
 
 CROPS = ("maize", "apple", "grape", "pepper", "potato", "tomato")
 FULL = {  # lessons that have a run at full size: its parameters
@@ -25,29 +26,10 @@ FULL = {  # lessons that have a run at full size: its parameters
 FULL_MINUTES = {"04_species": 20, "05_disease": 40}  # on two CPU cores, from docs/full_size.md
 
 
-def prepare():
-    """Fetch and build every module, photo set and text set of the catalogues that is not there yet; say what was done.
-
-    The photo sets of TensorFlow Datasets, up to 1.4 GB each, wait until photos.load asks for one.
-    """
-    from helpers import modules, photos, texts
-    from sources import cache
-
-    start = time.monotonic()
-    for name, card in photos.catalogue().items():
-        if "size" not in card:
-            photos.load(name)
-    for name in texts.catalogue():
-        texts.load(name)
-    for name in modules.catalogue():
-        if not modules.is_ready(name):
-            modules.path(name)
-    done = ", ".join(cache.built) if cache.built else "nothing to download or build"
-    print(f"Prepared in {time.monotonic() - start:.0f} s: {done}.", flush=True)
-
-
 def run(names=(), parameters=(), full=False):
     """Run lessons with papermill into build/, report every one, and end with a table and build/results.json.
+
+    What all lessons need is prepared beforehand; a lesson that is named prepares only what it uses.
 
     Args:
         names: of lessons, for instance 01 or 01_official_model; all if there is none.
@@ -58,13 +40,14 @@ def run(names=(), parameters=(), full=False):
         CourseError: no such lesson or parameter, or a lesson failed. All others have run.
     """
     paths = lessons(names)
-    values = {name: _value(text) for name, text in parameters}
+    values = {name: _value(name, text) for name, text in parameters}
     _check_parameters(paths, values)
     values = check.parameters(values)
     large = {path.stem: FULL[path.stem] for path in paths if full and path.stem in FULL}
     if large:
         print(_announced(large), flush=True)
-    prepare()
+    if not names:
+        prepare()
     BUILD.mkdir(exist_ok=True)
     rows = [_run_one(path, large.get(path.stem, {}) | values) for path in paths]
     (BUILD / "results.json").write_text(json.dumps([row["metrics"] for row in rows if row["metrics"]], indent=1) + "\n")
@@ -90,8 +73,10 @@ def _announced(large):
     return f"{large_sets.announce(names)}\nThen {', '.join(large)} at full size: {minutes} min on two CPU cores."
 
 
-def _value(text):
+def _value(name, text):
     """Read a parameter as Python or as plain text; a path gets its whole length, since lessons run in notebooks/."""
+    if name in check.LOOKS and not text.startswith(("[", '"', "'")):  # a folder called 2023_10 is no number
+        return text
     if ("/" in text or text in {".", ".."}) and Path(text).expanduser().exists():
         return str(Path(text).expanduser().resolve())
     try:

@@ -17,13 +17,16 @@ Importing helpers loads no TensorFlow.
 
 import logging
 import os
+import re
 import warnings
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notes are no part of a lesson
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # tensorflow-hub's import says it
-# Every new model has to be traced; TensorFlow warns of it in the middle of a lesson's output.
-logging.getLogger("tensorflow").addFilter(lambda record: "triggered tf.function retracing" not in record.getMessage())
+# Every new model has to be traced, and TensorFlow warns of it in the middle of a lesson's output. It also says where it
+# wrote a module's assets, of which there mostly are none, with the machine's own path.
+NOTES = re.compile("triggered tf.function retracing|Assets written to")
+logging.getLogger("tensorflow").addFilter(lambda record: not NOTES.search(record.getMessage()))
 
 
 def __getattr__(name):

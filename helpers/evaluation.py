@@ -5,13 +5,14 @@ import warnings
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import stats
 from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score
-from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut, StratifiedGroupKFold, StratifiedKFold
+from sklearn.metrics import confusion_matrix, f1_score
+from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold, StratifiedKFold
 from sklearn.model_selection import cross_val_predict as named_out_of_fold
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 
@@ -41,23 +42,6 @@ def linear_head(C: float = 0.01, class_weight: str | None = None) -> Pipeline:
     return make_pipeline(StandardScaler(), LogisticRegression(C=C, class_weight=class_weight, max_iter=1000))
 
 
-def chosen_inside(widths: dict[str, int], choices=(0.01,), seed: int = 0) -> GridSearchCV:
-    """Return a head that chooses one of several modules, or all together, by cross-validation on what it is fitted on.
-
-    In cross_validate the choice never sees a held-out photo: its accuracy is honest, the best of several is not.
-    widths: {module: d}; the features are the modules' side by side, in this order.  choices: values of C to try.
-    """
-    ends = np.cumsum(list(widths.values()))
-    columns = [{"start": int(end - width), "stop": int(end)} for width, end in zip(widths.values(), ends, strict=True)]
-    grid = {"functiontransformer__kw_args": [*columns, {}], "logisticregression__C": list(choices)}
-    inside = StratifiedKFold(3, shuffle=True, random_state=seed)
-    return GridSearchCV(make_pipeline(FunctionTransformer(_columns), *linear_head()), grid, cv=inside)
-
-
-def _columns(features, start=0, stop=None):
-    return features[:, start:stop]
-
-
 def cross_validate(
     features: ArrayLike,
     labels: ArrayLike,
@@ -72,8 +56,7 @@ def cross_validate(
     """Return how well a head on fixed features names photos it was not fitted on.
 
     Without groups: stratified folds, drawn again in each repeat. With groups: one group is held out at a time and the
-    predictions are pooled; nothing is drawn, so there is one repeat. The interval is Wilson's over n photos, with
-    groups a bootstrap over groups, since photos of one are no independent evidence.
+    predictions are pooled; nothing is drawn, so there is one repeat. The intervals are those of proportion.
 
     Args:
         features: float [n, d].
@@ -82,7 +65,7 @@ def cross_validate(
         model: a scikit-learn classifier, linear_head() by default.
         folds: number of folds, unless groups are held out one at a time.
         repeats: how often the folds are drawn.
-        seed: for the folds and the bootstrap.
+        seed: for the folds.
         one_group_at_a_time: False deals whole groups into stratified folds: for many small ones (two photos of a leaf).
         class_names: kept in the result.
 
@@ -119,35 +102,27 @@ def scored(
     """Return what predictions of a loop of your own are worth, with the intervals of cross_validate.
 
     predictions: int [repeats, n], or [n] for one repeat, each by a head that did not see the photo. probabilities:
-    float [n, k], classes in the order of np.unique(labels). Raises ValueError for what does not fit the labels [n].
+    float [n, k], classes in the order of np.unique(labels). Nothing is drawn from seed any more. Raises ValueError for
+    what does not fit the labels [n].
     """
     predictions, labels = np.atleast_2d(predictions), np.asarray(labels)
     _check(labels, groups, None)
-    classes, member = np.unique(labels, return_inverse=True)
+    classes = np.unique(labels)
     if predictions.shape[1:] != labels.shape or not np.isin(predictions, classes).all():
         needed = f"[repeats, n] and [n] are needed, and every prediction one of {classes.tolist()}"
         raise ValueError(f"predictions {predictions.shape} of labels {labels.shape}: {needed}.")
     if probabilities is not None and np.shape(probabilities) != (len(labels), len(classes)):
         raise ValueError(f"probabilities are {np.shape(probabilities)}; {(len(labels), len(classes))} are needed.")
-    correct, units = (predictions == labels).mean(axis=0), _units(labels, groups)
-    table = np.zeros((2, units.max() + 1, len(classes)))  # photos named right, and photos, by unit and class
-    np.add.at(table, (np.array([[0], [1]]), units, member), [correct, np.ones(len(labels))])
-
-    def accuracies(times):
-        right, size = times @ table
-        return right.sum() / size.sum(), np.mean(right[size > 0] / size[size > 0])
-
-    if correct.min() == correct.max():  # nothing to resample; the units are what evidence there is
-        interval = balanced_interval = wilson(correct.mean(), len(table[0]))
-    else:
-        interval, balanced_interval = zip(*_bootstrap(accuracies, len(table[0]), seed), strict=True)
+    right = (predictions == labels).mean(axis=0)
+    accuracy, *interval = proportion(right, groups)
+    balanced_accuracy, *balanced_interval = proportion(right, groups, labels)
     matrix = sum(confusion_matrix(labels, each, labels=classes) for each in predictions)
     return Result(
-        accuracy=float(correct.mean()),
-        balanced_accuracy=float(np.mean([balanced_accuracy_score(labels, each) for each in predictions])),
+        accuracy=accuracy,
+        balanced_accuracy=balanced_accuracy,
         macro_f1=float(np.mean([f1_score(labels, each, average="macro") for each in predictions])),
-        interval=wilson(correct.mean(), len(labels)) if groups is None else interval,
-        balanced_interval=balanced_interval,
+        interval=tuple(interval),
+        balanced_interval=tuple(balanced_interval),
         recalls=np.diag(matrix) / matrix.sum(axis=1),
         confusion=matrix,
         predictions=predictions,
@@ -158,50 +133,51 @@ def scored(
     )
 
 
-def compare(first: Result, second: Result, seed: int = 0) -> tuple[float, float, float]:
-    """Return how much more accurate the first of two results is: (difference, low, high), 95 %.
+def compare(first: Result, second: Result, seed: int = 0, balanced: bool = False) -> tuple[float, float, float]:
+    """Return how much more accurate the first of two results is: (difference, low, high), as difference does.
 
-    Paired: the bootstrap over photos (over groups, where there are) draws each photo's two answers together.  Raises
-    ValueError for results on other photos or other folds.
+    balanced: compare balanced accuracies. Nothing is drawn from seed any more. Raises ValueError for results on other
+    photos or other folds.
     """
     same = [np.array_equal(getattr(first, name), getattr(second, name)) for name in ("labels", "groups")]
     if first.predictions.shape != second.predictions.shape or not all(same):
         raise ValueError("the two results are not of the same photos and folds; both need the same labels and repeats.")
-    gain = ((first.predictions == first.labels) * 1.0 - (second.predictions == second.labels)).mean(axis=0)
-    total, size = (np.bincount(_units(gain, first.groups), each) for each in (gain, np.ones(len(gain))))
-    return float(gain.mean()), *_bootstrap(lambda times: times @ total / (times @ size), len(size), seed)
+    right = [(each.predictions == each.labels).mean(axis=0) for each in (first, second)]
+    return difference(*right, first.groups, first.labels if balanced else None)
 
 
 def matched_pairs(
-    features: ArrayLike, labels: ArrayLike, groups: ArrayLike, pairs: ArrayLike, positive=1, model=None, seed: int = 0
+    features: ArrayLike,
+    labels: ArrayLike,
+    groups: ArrayLike,
+    pairs: ArrayLike,
+    positive=1,
+    model=None,
+    seed=0,
+    minus=None,
 ) -> tuple[float, float, float, int]:
     """Return how often the positive one of two photos that go together scores higher: (proportion, low, high, n pairs).
 
-    What a pair shares, such as its background, can't help. 0.5 is chance; the interval is a bootstrap over groups,
-    held out whole (a crop). A photo labelled `positive` and one of the other class with the same value in pairs [n],
-    all of it in one group, make a pair. model: linear_head(0.003, "balanced") if None. Raises ValueError where there is
-    no pair, for a model without probabilities, and as cross_validate does.
+    What a pair shares, such as its background, can't help. 0.5 is chance. Groups, such as a crop, are held out whole,
+    and the interval counts them. A photo labelled `positive` and one of the other class with the same value in pairs
+    [n], both in one group, make a pair. model: linear_head(0.003, "balanced") if None. minus: other features [n, d2];
+    the result is then the difference from theirs. Raises ValueError where there is no pair, for a model without
+    probabilities, and as cross_validate does.
     """
     labels, groups, pairs = (np.asarray(each) for each in (labels, groups, pairs))
-    found = cross_validate(features, labels, groups, linear_head(0.003, "balanced") if model is None else model)
-    if found.probabilities is None:
-        raise ValueError("the model gives no probabilities; pairs are compared by them.")
-    scores, won, of = found.probabilities[:, np.searchsorted(np.unique(labels), positive)], {}, {}
-    for pair in np.unique(pairs):
-        inside = pairs == pair
-        group, *others = np.unique(groups[inside])
-        if others:
-            raise ValueError(f"the photos of pair {str(pair)!r} lie in several groups; no head scores them both.")
-        ahead = np.subtract.outer(scores[inside & (labels == positive)], scores[inside & (labels != positive)])
-        if ahead.size:
-            won[group], of[group] = won.get(group, 0) + np.heaviside(ahead, 0.5).sum(), of.get(group, 0) + ahead.size
-    if not of:
+    one, other = np.nonzero((pairs[:, None] == pairs) & (labels == positive)[:, None] & (labels != positive))
+    if not len(one):
         raise ValueError("no two photos of different classes share a value of pairs.")
-    won, of = np.array(list(won.values())), np.array(list(of.values()))
-    interval = _bootstrap(lambda times: times @ won / (times @ of), len(of), seed)
-    if len(set(won / of)) == 1:  # nothing to resample, as in scored
-        interval = wilson(won.sum() / of.sum(), len(of))
-    return float(won.sum() / of.sum()), *interval, int(of.sum())
+    if len(split_up := pairs[one][groups[one] != groups[other]]):
+        raise ValueError(f"the photos of pair {str(split_up[0])!r} lie in several groups; no head scores them both.")
+    ahead = []
+    for inputs in (features,) if minus is None else (features, minus):
+        found = cross_validate(inputs, labels, groups, linear_head(0.003, "balanced") if model is None else model)
+        if found.probabilities is None:
+            raise ValueError("the model gives no probabilities; pairs are compared by them.")
+        scores = found.probabilities[:, np.searchsorted(np.unique(labels), positive)]
+        ahead.append(np.heaviside(scores[one] - scores[other], 0.5))
+    return *(proportion if minus is None else difference)(*ahead, groups[one]), len(one)
 
 
 def split(labels: ArrayLike, groups: ArrayLike | None = None, parts: int = 4, seed: int = 0) -> tuple:
@@ -218,15 +194,40 @@ def wilson(proportion: float, n: int, z: float = 1.96) -> tuple[float, float]:
     return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 
 
-def _bootstrap(statistic, units, seed, draws=2000):
-    """Return the 95 % interval [low, high] of a function of how often each of the units, int [units], was drawn."""
-    rng = np.random.default_rng(seed)
-    times = (np.bincount(rng.integers(units, size=units), minlength=units) for _ in range(draws))
-    return np.percentile([statistic(each) for each in times], [2.5, 97.5], axis=0).tolist()
+def proportion(right: ArrayLike, groups=None, labels=None) -> tuple[float, float, float]:
+    """Return how many photos are right: (proportion, low, high), 95 %; with labels [n], the mean over the classes.
+
+    right: [n], 0 to 1 (the mean over repeats). The interval is Wilson's. Photos of one group are no independent
+    evidence: with groups or labels, it is that of as many single photos as would vary as much (Franco et al. 2019).
+    """
+    value, error, t, units, photos = _mean(right, groups, labels)
+    if groups is labels is None or error < 1e-9:  # where no two groups differ, their number is all there is to go by
+        return value, *wilson(value, units)
+    return value, *wilson(value, min(value * (1 - value) / error**2, photos), t)
 
 
-def _units(photos, groups):  # what evidence is counted in
-    return np.arange(len(photos)) if groups is None else np.unique(groups, return_inverse=True)[1]
+def difference(first: ArrayLike, second: ArrayLike, groups=None, labels=None) -> tuple[float, float, float]:
+    """Return how much more often the first is right on the same photos: (difference, low, high), 95 %.
+
+    first, second, groups, labels: as for proportion. A paired t interval, with one more photo on which only the first
+    is right and one for the second (Bonett and Price 2012), so that two that agree on all photos are not sure to agree.
+    """
+    value, error, t, _, photos = _mean(np.asarray(first, float) - second, groups, labels)
+    half = t * float(np.sqrt(error**2 + 2 / photos**2))
+    return value, max(-1.0, value - half), min(1.0, value + half)
+
+
+def _mean(values, groups, labels):
+    """Return a mean, its jackknife error, its t, and how many groups and photos of equal weight would say as much."""
+    values, one = np.asarray(values, float), np.zeros(len(values), int)
+    _, classes, count = np.unique(one if labels is None else labels, return_inverse=True, return_counts=True)
+    units = np.arange(len(values)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    means, weights = np.bincount(classes, values) / count, 1 / count[classes] / len(count)
+    share, off = np.bincount(units, weights), np.bincount(units, weights * (values - means[classes]))
+    error = np.sqrt(((off / np.maximum(1 - share, 1e-9)) ** 2).sum() * (1 - 1 / len(share)))
+    equal = 1 / (share**2).sum()
+    t = stats.t.ppf(0.975, max(equal - 1, 1))
+    return float(means.mean()), float(error), float(t), equal, 1 / (weights**2).sum()
 
 
 def _check(labels, groups, folds):
@@ -236,13 +237,11 @@ def _check(labels, groups, folds):
         raise ValueError("there is only one class in the labels; a classifier needs two.")
     if groups is not None:
         if len(groups) != len(labels) or len(set(groups)) < 2:
-            got = f"{len(groups)} names of {len(set(groups))} groups"
-            raise ValueError(
-                f"groups must name a group for each of {len(labels)} photos, two groups or more; got {got}."
-            )
+            got = f"{len(groups)} names of {len(set(groups))} groups for {len(labels)} photos"
+            raise ValueError(f"groups must name a group for each photo, two groups or more; got {got}.")
         counts = np.array([len(set(np.asarray(groups)[labels == each])) for each in classes])
     if folds is not None and not 2 <= folds <= counts.min():
-        what, where = "photos" if groups is None else "groups", f"({counts.min()}, class {classes[counts.argmin()]})"
+        what, fewest = "photos" if groups is None else "groups", f"({counts.min()}, class {classes[counts.argmin()]})"
         raise ValueError(
-            f"{folds} folds: at least 2 are needed, and no more than the smallest class has {what} {where}."
+            f"{folds} folds: 2 or more are needed, and no more than the smallest class has {what} {fewest}."
         )

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
-from matplotlib import patches
 
 from helpers.photos import PhotoSet
 from sources import photo_files
@@ -41,10 +40,10 @@ def _photo(axis, photo_set, row, size=None, **labels):
 
 
 def _bars(axis, names, values, best=1.0, **labels):
-    axis.barh(range(len(names)), values, color=GREEN)
+    axis.bar_label(axis.barh(range(len(names)), values, color=GREEN), fmt="%.2f", padding=3, fontsize=8)
     axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=8)
     axis.invert_yaxis()
-    axis.set(xlim=(0, best), **labels)
+    axis.set(xlim=(0, 1.12 * best), **labels)
     axis.spines[["top", "right"]].set_visible(False)
 
 
@@ -82,23 +81,25 @@ def photo_grid(photo_set: PhotoSet, rows: Sequence | None = None, captions: list
     if rows is None:
         rows = np.unique(photo_set.labels, return_index=True)[1]
     captions = captions or [photo_set.class_names[photo_set.labels[row]] for row in rows]
-    lines = -(-len(rows) // columns)
-    figure, axes = plt.subplots(lines, columns, figsize=(11, 11 / columns * lines + 0.3), squeeze=False)
+    side, across = 11 / columns, min(columns, len(rows))
+    lines = -(-len(rows) // across)
+    figure, axes = plt.subplots(lines, across, figsize=(side * across, side * lines + 0.3), squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     for axis, row, caption in zip(axes.flat, rows, captions, strict=False):
         _photo(axis, photo_set, row)
         axis.set_title("\n".join(textwrap.fill(line, 120 // columns) for line in caption.splitlines()), fontsize=9)
     said = ", ".join(caption.replace("\n", " ") for caption in captions)
-    show(figure, f"{len(rows)} photos of {photo_set.card.get('name', 'a folder')}: {said}.", photo_set)
+    number, name = photo_files.counted(len(rows), "photo"), photo_set.card.get("name", "a folder")
+    show(figure, f"{number} of {name}: {said}.", photo_set)
 
 
-def top_names(photo_set: PhotoSet, row: int, names: list, probabilities: Sequence, title: str):
+def top_names(photo_set: PhotoSet, row: int, names: list, probabilities: Sequence, title: str, save: str | None = None):
     """Show one photo beside a model's first names and their probabilities."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), width_ratios=[1, 1.6])
     _photo(left, photo_set, row)
     _bars(right, names, probabilities, title=title)
-    show(figure, f"A photo, and beside it as bars: {title}: {_spoken(names, probabilities)}.", photo_set)
+    show(figure, f"A photo, and beside it as bars: {title}: {_spoken(names, probabilities)}.", photo_set, save)
 
 
 def bars(panels: dict[str, tuple], xlabel: str = "probability", best: float = 1.0):
@@ -131,28 +132,16 @@ def curves(series: dict[str, tuple], x: Sequence[float], xlabel: str, title: str
     show(figure, f"{title}, accuracy by {xlabel}. {'; '.join(said)}.")
 
 
-def grid_of_shares(shares: np.ndarray, title: str):
-    """Show a coarse map of a photo, float [rows, columns], with its numbers."""
-    figure, axis = plt.subplots(figsize=(4.2, 3.6))
-    figure.colorbar(_matrix(axis, shares, dark=0.6 * np.max(shares)))
-    axis.set(xticks=[], yticks=[])
-    axis.set_title(title, fontsize=9)
-    said = "; ".join(" ".join(f"{share:.2f}" for share in row) for row in shares)
-    show(figure, f"{title}, as a grid from the top row down: {said}.")
-
-
-def two_ways(
-    photo_set: PhotoSet, row: int, names: list, probabilities: Sequence, results: Intervals, commonest: float, save=None
-):
-    """Show the course in one picture: a photo, a complete model's names for it, and heads of our own with intervals."""
-    figure, axes = plt.subplots(1, 3, figsize=(12, 2.8), width_ratios=[1, 1.2, 1.7])
-    kind, none = photo_set.class_names[photo_set.labels[row]], "a complete model has 1000 names,\nand none is a disease"
-    _photo(axes[0], photo_set, row, title=f"a bean leaf: {kind}")
-    _bars(axes[1], names, probabilities, title=none, xlabel="probability")
-    heads = "a frozen backbone under a head of our own:\nten flower species, 210 photos"
-    said = _intervals(axes[2], results, commonest, title=heads, xlabel=ACCURACY)
-    said = f"The complete model's first names for it: {_spoken(names, probabilities)}. Own heads on ten species: {said}"
-    show(figure, f"A bean leaf ({kind}). {said}.", photo_set, save)
+def training_curve(history):
+    """Show how loss and accuracy changed over the epochs; history: keras.callbacks.History of a fit with the metric."""
+    (figure, axes), said = plt.subplots(1, 2, figsize=(7, 2.4)), []
+    for axis, name in zip(axes, ("loss", "accuracy"), strict=True):
+        values = history.history[name]
+        axis.plot(range(1, len(values) + 1), values, color=GREEN)
+        axis.set(xlabel="epoch", title=f"{name} on the training photos", ylim=(0, None if name == "loss" else 1.05))
+        axis.spines[["top", "right"]].set_visible(False)
+        said.append(f"{name} from {values[0]:.2f} to {values[-1]:.2f}")
+    show(figure, f"Training over {len(values)} epochs, on the training photos: {', '.join(said)}.")
 
 
 def confusion(matrix: np.ndarray, class_names: Sequence, title="rows: what it is; columns: what the head said"):
@@ -170,17 +159,6 @@ def confusion(matrix: np.ndarray, class_names: Sequence, title="rows: what it is
     show(figure, f"Confusion matrix. Share named right: {_spoken(class_names, np.diag(rates))}.")
 
 
-def heat_map(photo_set: PhotoSet, row: int, heat: np.ndarray, title: str):
-    """Show a photo beside a map of non-negative numbers over it, [h, w]."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.2))
-    _photo(left, photo_set, row, len(heat))
-    right.imshow(heat, cmap="magma", vmax=np.percentile(heat, 99))
-    right.axis("off")
-    right.set_title(title, fontsize=9)
-    kind, above = photo_set.class_names[photo_set.labels[row]], (heat > 0).mean()
-    show(figure, f"A photo of {kind}, and a heat map of the {title}: {above:.0%} above 0.", photo_set)
-
-
 def similarity(pairs: np.ndarray, groups: Sequence[str], title: str):
     """Show the similarity of every pair, [n, n], with one name per row; equal names are neighbours."""
     figure, axis = plt.subplots(figsize=(5.4, 4.6))
@@ -196,53 +174,3 @@ def similarity(pairs: np.ndarray, groups: Sequence[str], title: str):
     show(
         figure, f"Similarity of pairs, {title}: {', '.join(names)}. {within}, between groups {pairs[~same].mean():.2f}."
     )
-
-
-def against_cost(panels: dict[str, Intervals], costs: dict[str, float], xlabel: str):
-    """Show values with their intervals against positive costs, on a logarithmic axis, side by side: {title: panel}."""
-    figure, axes = plt.subplots(1, len(panels), figsize=(1.5 + 4.6 * len(panels), 3.8), sharey=True, squeeze=False)
-    names, said = sorted({name for rows in panels.values() for name in rows}, key=costs.get), []
-    tones = dict(zip(names, plt.get_cmap("tab10").colors * len(names), strict=False))
-    for axis, (title, rows) in zip(axes.flat, panels.items(), strict=True):
-        there = [name for name in names if name in rows]
-        for name in there:
-            value, low, high = rows[name]
-            axis.plot([costs[name]] * 2, [low, high], color=tones[name], linewidth=2)
-            axis.plot(costs[name], value, "o", color=tones[name], label=name)
-        axis.set(xscale="log", xlabel=xlabel, title=title)
-        axis.spines[["top", "right"]].set_visible(False)
-        said.append(f"{title}: {_spoken(there, [rows[name][0] for name in there], '.3f')}")
-    axes.flat[0].set_ylabel("share told right, with its 95 % interval")
-    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside right center", fontsize=8)
-    said.append(f"{xlabel}: {_spoken(names, [costs[name] for name in names], '.3g')}")
-    show(figure, f"Shares with intervals against cost. {'. '.join(said)}.")
-
-
-def decisions(branches: dict[str, list[tuple[str, str, str]]], title: str, save: str | None = None):
-    """Show what to take when: branches is {what you have: [(question, what to take, why), ...]}, asked from the top."""
-    figure, axis = plt.subplots(figsize=(11, 0.95 * sum(map(len, branches.values())) + 0.5 * len(branches)))
-    place, said = 0.0, []
-    for branch, steps in branches.items():
-        axis.text(0, place - 0.55, branch, fontsize=13, fontweight="bold", va="center")
-        for question, take, why in steps:
-            for x, width, colour in ((0.05, 3.9, GREY), (5.0, 4.9, GREEN)):
-                box = {"boxstyle": "round,pad=0,rounding_size=0.1", "fc": "white", "ec": colour, "lw": 1.8}
-                axis.add_patch(patches.FancyBboxPatch((x, place - 0.36), width, 0.72, **box))
-            axis.text(2.0, place, textwrap.fill(question, 38), fontsize=12, ha="center", va="center")
-            axis.text(5.15, place - 0.22, take, fontsize=12, fontweight="bold", va="center")
-            axis.text(5.15, place + 0.1, textwrap.fill(why, 64), fontsize=10, va="center", linespacing=1.2)
-            _arrow(axis, (4.0, place), (4.98, place), "yes", (4.59, place - 0.13))
-            if (question, take, why) != steps[-1]:
-                _arrow(axis, (2.0, place + 0.36), (2.0, place + 0.64), "no", (2.1, place + 0.5))
-            said.append(f"{branch}: {question} Yes: {take} ({why})")
-            place += 1
-        place += 0.4
-    axis.set(xlim=(0, 9.95), ylim=(place - 0.9, -0.75))
-    axis.axis("off")
-    axis.set_title(title, fontsize=14)
-    show(figure, f"{title}. A no leads to the next question. {'; '.join(said)}.", save=save)
-
-
-def _arrow(axis, start, end, word, where):
-    axis.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": DARK, "shrinkA": 0, "shrinkB": 0})
-    axis.text(*where, word, fontsize=11, va="center")

@@ -208,6 +208,7 @@ class HubLayer(keras.layers.Layer):
             except (AttributeError, TypeError, ValueError) as error:
                 faults.append(error)
         told = keras.tree.map_structure(lambda spec: f"{spec.dtype.name} {spec.shape}", traces[0])
+        told = dict(sorted(told.items())) if isinstance(told, dict) else told  # a SavedModel keeps no order
         spec = tf.nest.flatten(traces[0])[0]
         cure = f'Declare it as keras.Input(shape={spec.shape[1:]}, dtype="{spec.dtype.name}").'
         cure = f"{cure} Most modules take photos in [0, 1]." if spec.shape.rank == 4 else cure

@@ -4,12 +4,13 @@ import dataclasses
 import re
 import warnings
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from sources import catalogues, photo_files, photo_folders, tfds
-from sources.photo_files import PhotoError, read, some  # noqa: F401  lessons read a photo by photos.read
+from sources.photo_files import PhotoError, read, some
 from sources.photo_report import report  # noqa: F401  and a folder by photos.report
 from sources.recipes import large_sets, photo_sets
 
@@ -95,6 +96,21 @@ def _check_target(target, targets):
     if target is not None and target not in targets:
         has = f"there is {', '.join(targets)}" if targets else "a folder's labels are its folders' names"
         raise PhotoError(f"there is no target {target!r} here: {has}.")
+
+
+def single(path: str | Path = "") -> PhotoSet:
+    """Return a set of one photo to ask a model about: your own, or the dahlia that comes with scikit-learn.
+
+    Raises:
+        PhotoError: there is no such photo, or it can't be decoded.
+    """
+    card = {"name": "your photo", "show": False}
+    if not path:
+        card = {"name": "a dahlia", "show": True, "credit": "vultilion on Flickr, CC BY 2.0"}
+        path = Path(find_spec("sklearn").origin).parent / "datasets" / "images" / "flower.jpg"
+    path = Path(path).expanduser()
+    read(path)
+    return PhotoSet((path,), np.zeros(1, np.int32), (card["name"],), card=card)
 
 
 def pixels(photo_set: PhotoSet, size: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -16,6 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 built = []  # what this process has prepared; a second run leaves it empty
 
 
+class DamagedError(RuntimeError):
+    """A folder of the cache is not as it was written. The message names it, a file of it, and the cure."""
+
+
 def root() -> Path:
     """Return the cache folder: $COURSE_CACHE, which a class may share, or data/cache of this course."""
     return Path(os.environ.get("COURSE_CACHE") or ROOT / "data" / "cache").expanduser().absolute()
@@ -25,17 +30,21 @@ def prepared(name: str, build: Callable[[Path], object]) -> Path:
     """Return the folder root()/name, built on first use.
 
     The folder takes its final name only once build has returned: an error or an interrupt leaves nothing behind that
-    looks finished. One process builds, the others say for whom they wait. What was written is recorded for `verify`.
+    looks finished. One process builds, the others say for whom they wait. What was written is recorded, and what is
+    there is compared with it: quickly, as by `verify`.
 
     Args:
         name: its path below root().
         build: fills the empty folder that it is given.
 
     Raises:
+        DamagedError: the folder is there, and is not as it was written.
         PermissionError: the cache can't be written; the message has the cure.
     """
     target = root() / name
     if target.exists():
+        if not str(name).startswith("engines/"):  # sources.engines makes a damaged one again
+            check(target)
         return target
     part = target.with_name(f".{target.name}.part")
     try:
@@ -63,22 +72,37 @@ def prepared(name: str, build: Callable[[Path], object]) -> Path:
     return target
 
 
-def verify() -> list[str]:
-    """Compare every file of the cache with what was written; return what is wrong, each with its cure."""
-    faults = []
-    for manifest in sorted((root() / "written").rglob("*.json")):
-        folder = root() / manifest.relative_to(root() / "written").with_suffix("")
-        if not folder.exists():  # somebody deleted it, which is allowed: it is built again
-            continue
-        try:
-            written = json.loads(manifest.read_text(encoding="utf-8"))
-            wrong = [name for name, told in written.items() if not _is_as(folder / name, told)]
-        except (ValueError, AttributeError, TypeError):
-            wrong = [str(manifest)]
-        if wrong:
-            more = f" and {len(wrong) - 1} more files" if len(wrong) > 1 else ""
-            faults.append(f"{folder} is damaged ({wrong[0]}{more}). Delete it and run again.")
-    return faults
+def check(folder: Path) -> None:
+    """Compare a folder of the cache with what was written, quickly, as by `verify`; DamagedError if it is another."""
+    if fault := _fault(folder, quick=True):
+        raise DamagedError(fault)
+
+
+def verify(quick: bool = False) -> list[str]:
+    """Compare every file of the cache with what was written; return what is wrong, each with its cure.
+
+    Args:
+        quick: read only files whose size or time of change is not as it was written.
+    """
+    manifests = sorted((root() / "written").rglob("*.json"))
+    folders = [root() / path.relative_to(root() / "written").with_suffix("") for path in manifests]
+    # Somebody may have deleted a folder, which is allowed: it is built again.
+    return [fault for folder in folders if folder.exists() and (fault := _fault(folder, quick))]
+
+
+def _fault(folder, quick):
+    manifest = _manifest(folder)
+    if not manifest.exists():
+        return None
+    try:
+        written = json.loads(manifest.read_text(encoding="utf-8"))
+        wrong = [name for name, told in written.items() if not _is_as(folder / name, quick, *told)]
+    except (ValueError, AttributeError, TypeError):
+        wrong = [str(manifest)]
+    if not wrong:
+        return None
+    more = f" and {len(wrong) - 1} more files" if len(wrong) > 1 else ""
+    return f"{folder} is damaged ({wrong[0]}{more}). Delete it and run again."
 
 
 def waits(what: str, holder: str, lock: Path) -> str:
@@ -137,11 +161,24 @@ def _files(folder):
 
 
 def _described(path):
-    return [path.stat().st_size, content_hash(path).hex()]
+    found = path.stat()
+    return [found.st_size, content_hash(path).hex(), found.st_mtime_ns]
 
 
-def _is_as(path, told):
+def _is_as(path, quick, size, digest, changed=None):
     try:
-        return _described(path) == told
+        found = path.stat()
+        if not path.is_file() or found.st_size != size:
+            return False
+        if not quick:
+            return content_hash(path).hex() == digest
+        as_written = changed in (None, found.st_mtime_ns)  # None: an earlier version of the course did not note it
+        return as_written or _hash_of(path, found.st_mtime_ns, found.st_ino) == digest
     except OSError:
         return False
+
+
+@functools.lru_cache(10_000)
+def _hash_of(path, changed, inode):
+    """Return a file's hash; a cache that was copied without its times is read once in a process."""
+    return content_hash(path).hex()

@@ -78,6 +78,12 @@ def converted(
     return made, f"{made} is damaged each time that it is written"
 
 
+def is_ready(label: str, identity: str, size: int) -> bool:
+    """Return whether a module need not be converted any more."""
+    version, why = _litert()
+    return bool(why) or (cache.root() / _entry(label, identity, size, None, version)).exists()
+
+
 def _entry(label, identity, size, representative, version):
     key = catalogues.fingerprint(identity, size, bool(representative), version, RECIPE)
     return f"engines/{label}-{key}"

@@ -67,11 +67,19 @@ def resolve(url: str) -> str:
 
 
 def is_ready(name: str) -> bool:
-    """Return whether a module is prepared (bool)."""
-    handle = entry(name)["handle"]
+    """Return whether a module is prepared (bool), an image module also for the engine that is installed now."""
+    handle, size = entry(name)["handle"], entry(name)["input_size"]
     if source() == "official" and handle:
         return (_kept(handle) / "saved_model.pb").exists()
-    return (cache.root() / "modules" / f"{name}-{fingerprint(name)}").exists()
+    identity = f"{name}-{fingerprint(name)}"
+    return (cache.root() / "modules" / identity).exists() and (not size or engines.is_ready(name, identity, size))
+
+
+def prepare(name: str) -> None:
+    """Build or download a module; where the engine is newer than the module, convert it again."""
+    label, folder, identity = identified(name)
+    if size := entry(name)["input_size"]:
+        engines.converted(label, folder, identity, size)
 
 
 def _kept(url):
@@ -87,7 +95,7 @@ def folder_of(handle: str) -> str | None:
 
     Raises:
         ValueError: it is no module; the message lists the names there are.
-        RuntimeError: as for `resolve`.
+        RuntimeError: as for `resolve`, or a folder of the cache is damaged.
     """
     if handle in catalogue():
         return path(handle)
@@ -95,6 +103,8 @@ def folder_of(handle: str) -> str | None:
         return resolve(handle)
     inside = _in_cache(handle)
     folder = cache.root() / inside if inside else Path(handle)
+    if inside:
+        cache.check(folder)
     if any((folder / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
         return str(folder) if inside else None
     names = ", ".join(catalogue())
@@ -127,6 +137,8 @@ def identified(name_or_folder: str | Path) -> tuple[str, str, str]:
         folder = path(name_or_folder)
         return name_or_folder, folder, Path(folder).name
     folder = Path(name_or_folder)
+    if inside := _in_cache(str(folder)):
+        cache.check(cache.root() / inside)
     if not (folder / "saved_model.pb").is_file():
         raise ValueError(f"{folder} is no catalogue name ({', '.join(catalogue())}) and no SavedModel folder.")
     digest = hashlib.sha256()

@@ -20,7 +20,7 @@ READS = "JPEG MPO PNG WEBP GIF BMP TIFF AVIF HEIF JPEG2000 PPM"
 FORMATS = [name for name in READS.split() if name in Image.OPEN]  # none that starts another program, as EPS would
 RAW = re.compile(r".*\.(dng|nef|cr[23]|arw|orf|rw2|raf|pef)", re.IGNORECASE)  # Pillow would read their thumbnails
 MEANT = re.compile(  # file names that a photo has
-    rf"{RAW.pattern}|.*\.(jpe?g?|jfif|jif|mpo|a?png|webp|bmp|dib|gif|tiff?|avif|hei[cf]|hif|jp2|j2k|jp[xf]|p[gpbn]m|jxl)",
+    rf"{RAW.pattern}|.*\.(jpe?g?|jfif|jif|mpo|a?png|webp|bmp|dib|gif|tiff?|avif|hei[cf]|hif|jp2|j2k|jp[xf]|p[gpbn]m|jxl|icloud)",
     re.IGNORECASE,
 )
 AS_JPEG = "save it as JPEG"
@@ -33,6 +33,7 @@ KINDS = {  # what a file is by its first bytes, where it is no photo that can be
     rb"....ftypavi": f"an AVIF photo that can't be read: {AS_JPEG}",
     rb"....ftypcrx|FUJIFILMCCD-RAW": f"a camera's raw file: {AS_JPEG}",
     rb"....(ftyp|moov|mdat)|RIFF....AVI ": "a video: take a still from it",
+    rb"bplist": "a placeholder of iCloud, which keeps the photo: download it",
     rb"\xff\x0a|\0\0\0\x0cJXL ": f"a JPEG XL photo: {AS_JPEG}",
     rb"8BPS": f"a Photoshop file: {AS_JPEG}",
     rb"%!PS": "a PostScript drawing: export it as PNG",
@@ -72,8 +73,8 @@ def read(path: str | Path, size: int | None = None) -> np.ndarray:
     Raises:
         PhotoError: the file can't be decoded whole, or has 32-bit pixels of no known range.
     """
-    pixels = _decode(path, size)
-    if colour := _single_colour(pixels):
+    pixels, colour = _decode(path, size)
+    if colour:
         warnings.warn(f"{shown(path)} is nearly all {colour}.", stacklevel=2)
     return pixels
 
@@ -96,7 +97,8 @@ def read_all(paths: Sequence[Path], size: int) -> np.ndarray:
 def undecodable(broken: dict[int, str], total: int) -> PhotoError:
     """Return the error that names photos which can't be decoded; broken is what `faults` returns."""
     left = "photos.readable(photo_set) gives the set without them."
-    return PhotoError(f"{len(broken)} of {total} photos can't be decoded: {some(broken.values())} {left}")
+    names = some([said.rstrip(".") for said in broken.values()])
+    return PhotoError(f"{len(broken)} of {total} photos can't be decoded: {names}. {left}")
 
 
 def faults(paths: Sequence[Path]) -> dict[int, str]:
@@ -115,12 +117,11 @@ def examine(
 
     def look(position):
         try:
-            pixels = _decode(paths[position], size)
+            pixels, colour = _decode(paths[position], size)
         except PhotoError as error:
             return "broken", str(error)
         if into is not None:
             into[position] = pixels
-        colour = _single_colour(pixels)
         return colour and "single", f"{shown(paths[position])} is nearly all {colour}"
 
     with ThreadPoolExecutor(2) as pool:
@@ -161,6 +162,7 @@ def some(names: Iterable[str], most: int = 5) -> str:
 
 
 def _decode(path, size):
+    """Return a photo's pixels, and the one colour that it seems to have (str or None)."""
     try:
         with Image.open(path, formats=FORMATS) as image:
             _check_depth(image)
@@ -169,8 +171,10 @@ def _decode(path, size):
             image.load()
             bits = getattr(image, "tag_v2", {}).get(ExifTags.Base.BitsPerSample, [16])[0]
             turn = TURNS.get(_orientation(image))
+            dark = image.mode.startswith("I") and (most := np.asarray(image).max()) < 2 ** (bits - 4)
             image = _rgb(image.transpose(turn) if turn is not None else image, bits)
-            return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR) if size else image)
+            pixels = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR) if size else image)
+            return pixels, f"black (its largest value is {most} of {2**bits - 1})" if dark else _single_colour(pixels)
     except Exception as error:  # Pillow and its plugins have no common one
         said = str(error) if isinstance(error, PhotoError) else _why(path, error)
         raise PhotoError(f"{shown(path)} can't be decoded: {said}.") from None

@@ -15,9 +15,30 @@ from sources.photo_files import PhotoError, counted, some
 
 NO_CLASSES = {"__macosx", "__pycache__", "@eadir", "$recycle.bin", "system volume information", "lost+found"}
 NO_PHOTOS = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "licence", "license", "readme", "makefile"}
-PLAIN = re.compile(r".*\.(txt|md|[ct]sv|json|xml|ya?ml|toml|log|ini|db|aae|xmp|py|ipynb|html?|url)", re.IGNORECASE)
-PART = "(train(ing)?|test(ing)?|valid(ation)?|val|dev|eval(uation)?|hold.?out|split|fold|part)"
-SPLIT = re.compile(rf"(images?|imgs?|photos?|data)?[\W_]*{PART}[\W_\d]*(set|images?|imgs?|photos?|data)?[\W_\d]*", re.I)
+PLAIN = re.compile(
+    r".*\.(txt|md|[ct]sv|json|xml|ya?ml|toml|log|ini|db|aae|xmp|py|ipynb|html?|url|\w+:zone\.identifier)", re.IGNORECASE
+)
+ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"}
+PARTS = re.compile(  # a part of a split or of a data set, as a word of a folder's name
+    "^(images?|imgs?|photos?|data)$|(?<![a-z])(train(ing|val)?|test(ing)?|valid(ation|ate)?|val|dev|eval(uation)?|"
+    "hold.?out|split|fold|part|(un)?labell?ed|labels?|masks?|annotations?)(sets?|images?|imgs?|photos?|data)?(?![a-z])",
+    re.IGNORECASE,
+)
+SAID = {  # kind of what is odd: whether it stops the folder from being a photo set, and the sentence about it
+    "unnamed": ("faults", "name", "{number} not in UTF-8: {names}. Rename them, in a file manager or with convmv."),
+    "closed": ("faults", "folder", "{number} can't be opened: {names}. Check their permissions."),
+    "dead": ("faults", "link", "{number} to what is not there: {names}. Connect their drive, or remove them."),
+    "unreadable": ("faults", "file", "{number} of {total} can't be read as photos: {names}. Replace or remove them."),
+    "empty": ("faults", "class", "{names}. Add photos, or remove the folder."),
+    "alone": ("notes", "class", "a single photo, so that none can be held out, is in {names}. Add more."),
+    "other": ("notes", "file", "left out {number} of no photo format: {names}."),
+    "table": ("notes", "table", "tables are read beside the class folders, not in them: {names}. Move them up."),
+    "loose": (
+        "notes",
+        "photo",
+        "left out {number} beside the class folders, of no class: {names}. Move each into one.",
+    ),
+}
 CLASS_FOLDER = (
     "A class folder has the name of one class and holds all of its photos; lessons draw the splits themselves."
 )
@@ -84,7 +105,9 @@ def survey(folder: Path) -> tuple[Survey, dict]:
     for label, each in enumerate(classes):
         _look_into(found, odd, each, label)
     odd["dead"] += map(found.name, links)
-    odd["loose"] = [found.name(path) for path in entries if path.is_file() and isinstance(_header(path), tuple)]
+    for path in entries:
+        if path.is_file() and (kind := _kind(path, _header(path))) in ("photo", "unreadable", "other"):
+            odd["other" if kind == "other" else "loose"].append(found.name(path))
     found.class_names = [unicodedata.normalize("NFC", each.name) for each in classes]
     _judge(found, odd)
     _without_copies(found)
@@ -125,24 +148,37 @@ def _look_into(found, odd, folder, label):
     names, before = set(), len(found.paths)
     for path in sorted(_below(odd, folder)):
         names.add(path.suffix or path.name)
-        said, hidden = _header(path), path.name.startswith(".")
-        if path.is_symlink() and not path.exists():
-            odd["dead"].append(found.name(path))
-        elif isinstance(said, tuple) and not hidden:
+        said = _header(path)
+        kind = _kind(path, said)
+        if kind == "photo":
             found.paths.append(path)
             found.labels.append(label)
             found.sizes.append(said)
-        elif isinstance(said, tuple):
-            odd["other"].append(f"{found.name(path)} (hidden: its name starts with a dot)")
-        elif photo_files.MEANT.fullmatch(path.name) and not hidden:
-            odd["unreadable"].append(f"{found.name(path)} ({said})")
-        elif not (hidden or path.name.lower() in NO_PHOTOS or PLAIN.fullmatch(path.name)):
-            odd["other"].append(f"{found.name(path)} ({said})")
+        elif kind in ("dead", "table"):
+            odd[kind].append(found.name(path))
+        elif kind:
+            why = "hidden: its name starts with a dot" if kind == "hidden" else said
+            odd["other" if kind == "hidden" else kind].append(f"{found.name(path)} ({why})")
     if len(found.paths) == before:
         holds = f"it holds {some(sorted(names))}" if names else "it is empty"
         odd["empty"].append(f"the class {folder.name!r} has no photo ({holds})")
     elif len(found.paths) == before + 1:
         odd["alone"].append(folder.name)
+
+
+def _kind(path, said):
+    """Return what a file is, of which photo_files.header said this; None for what is plainly no photo."""
+    if path.is_symlink() and not path.exists():
+        return "dead"
+    if path.name.startswith(".") and path.suffix != ".icloud":
+        return "hidden" if isinstance(said, tuple) else None
+    if isinstance(said, tuple):
+        return "photo"
+    if photo_files.MEANT.fullmatch(path.name):
+        return "unreadable"
+    if photo_tables.MEANT.fullmatch(path.name):
+        return "table"
+    return None if path.name.lower() in NO_PHOTOS or PLAIN.fullmatch(path.name) else "other"
 
 
 def _below(odd, folder):
@@ -159,29 +195,19 @@ def _below(odd, folder):
 
 
 def _judge(found, odd):
-    """Turn what is odd into sentences: how many, the first five, and the cure."""
+    """Turn what is odd into sentences: how many, the first five, and what to do."""
     total = len(found.paths) + len(odd["unreadable"])
-    for kind, noun, told, cure in (
-        ("unnamed", "name", "not in UTF-8", "Rename them, in a file manager or with convmv."),
-        ("closed", "folder", "can't be opened", "Check their permissions."),
-        ("dead", "link", "to what is not there", "Connect the drive they lead to, or remove them."),
-        ("unreadable", "file", f"of {total} can't be read as photos", "Remove or replace what can't be cured."),
-    ):
+    for kind, (level, noun, sentence) in SAID.items():
         if odd[kind]:
-            found.faults.append(f"{counted(len(odd[kind]), noun)} {told}: {some(odd[kind])}. {cure}")
-    if odd["empty"]:
-        found.faults.append(f"{some(odd['empty'])}. Add photos, or remove the folder.")
-    if odd["alone"]:
-        found.notes.append(f"a single photo, so that none can be held out, is in {some(odd['alone'])}. Add more.")
-    twice = [name for name, count in collections.Counter(map(str.strip, found.class_names)).items() if count > 1]
-    if twice:
+            number = counted(len(odd[kind]), noun)
+            getattr(found, level).append(sentence.format(number=number, total=total, names=some(odd[kind])))
+    names = collections.Counter(map(str.strip, found.class_names))
+    if twice := [name for name, count in names.items() if count > 1]:
         found.faults.append(f"two class folders have the same name: {some(twice)}. Put their photos into one.")
-    if odd["other"]:
-        found.notes.append(f"left out {counted(len(odd['other']), 'file')} of no photo format: {some(odd['other'])}.")
-    if odd["loose"]:
+    cases = collections.Counter(map(str.casefold, names))
+    if alike := [name for name in names if cases[name.casefold()] > 1]:
         found.notes.append(
-            f"left out {counted(len(odd['loose']), 'photo')} beside the class folders, of no class: "
-            f"{some(odd['loose'])}. Move each into its class."
+            f"class folders differ only in case: {some(alike)}. If they are one class, put them into one."
         )
 
 
@@ -210,14 +236,19 @@ def _without_copies(found):
 
 
 def _look_for_splits(found):
-    parents = sorted({path.parent.parent for path in found.paths})
+    parents = collections.Counter(path.parent.parent for path in found.paths)
     deep = bool(parents) and found.folder not in parents
-    if all(SPLIT.fullmatch(name) for name in found.class_names):
-        said = f"every class is named like a part of a split ({', '.join(found.class_names)}). {CLASS_FOLDER}"
-        if deep:
-            found.faults.append(f"{said} The classes lie in {parents[0]}: name it, or merge these folders by class.")
-        else:
-            found.notes.append(said)
+    below = {(path.parent.name, label) for path, label in zip(found.paths, found.labels, strict=True)}
+    names = collections.Counter(name for name, _ in below if re.search(r"[^\W\d]", name))  # no class is called 2023
+    shared = deep and max(names.values(), default=0) > 1
+    if all(PARTS.search(re.sub("(?<=[a-z])(?=[A-Z])", " ", name)) for name in found.class_names):
+        parts = ", ".join(found.class_names)
+        said = f"every class is named like a part of a split or of a data set ({parts}). {CLASS_FOLDER}"
+        if shared:
+            where = parents.most_common(1)[0][0]
+            found.faults.append(f"{said} The classes lie in {where}: name it, or merge these folders by class.")
+        else:  # beside other faults, it may be their cause
+            (found.faults if found.faults else found.notes).append(said)
     elif deep:
         found.notes.append(
             "all photos are in folders below the class folders, and count as photos of these "
@@ -234,8 +265,11 @@ def _too_few(folder, classes):
         folders[:] = [name for name in folders if not _is_system(name)] if here.count(os.sep) < 9 else []
         if any(isinstance(_header(Path(here, name)), tuple) for name in files[:9]):
             lie[Path(here).parent] += 1
-    if classes_at := [place for place, count in lie.items() if count > 1]:
-        return f"{said} The classes seem to lie in {classes_at[0]}: name that folder."
+    if classes_at := [str(place) for place, count in lie.items() if count > 1]:
+        which = "that folder" if len(classes_at) == 1 else "one of them"
+        return f"{said} The classes seem to lie in {some(classes_at)}: name {which}."
+    if packed := [path.name for path in sorted(folder.iterdir()) if path.suffix.lower() in ARCHIVES]:
+        return f"{said} Its photos may be in {some(packed)}: unpack it, and name the folder that comes out."
     if lie[folder.parent]:
         return f"{said} Its own photos belong to no class: sort them into folders, or name the folder above."
     return said

@@ -1,6 +1,7 @@
 """What a folder of photos is, on one screen."""
 
 import collections
+import os
 import textwrap
 from pathlib import Path
 
@@ -16,7 +17,7 @@ def report(folder: str | Path) -> list[str]:
     Every photo is decoded. Nothing is raised for what is wrong with the folder.
 
     Returns:
-        what has to be cured before the folder is a photo set; empty where it is one.
+        what has to be fixed before the folder is a photo set; empty where it is one.
     """
     folder = Path(folder).expanduser()
     try:
@@ -26,19 +27,19 @@ def report(folder: str | Path) -> list[str]:
         return [str(error)]
     broken, single = photo_files.examine(found.paths)
     faults = found.faults + ([str(photo_files.undecodable(broken, len(found.paths)))] if broken else [])
-    notes = found.notes + ([f"nearly of one colour: {some(single.values())}."] if single else [])
-    title = f"{len(found.paths)} photos in {len(found.class_names)} classes: {photo_files.shown(folder)}"
-    print(textwrap.fill(title, 100))
+    notes = found.notes + ([f"{some(single.values())}."] if single else [])
     counts = collections.Counter(found.labels)
-    for label, name in enumerate(found.class_names[:20]):
-        print(f"  {counts[label]:6}  {name[:80]}")
-    if len(found.class_names) > 20:
-        print(f"          and {len(found.class_names) - 20} more classes")
+    classes = some([f"{counts[label]} {name[:80]}" for label, name in enumerate(found.class_names)], 20)
+    lines = [
+        f"{len(found.paths)} photos in {len(found.class_names)} classes: {photo_files.shown(folder)}",
+        f"Photos of each class: {classes}.",
+    ]
     if found.sizes:
         low, middle, high = np.percentile([min(size) for size in found.sizes], [0, 50, 100]).astype(int)
-        print(f"The shorter side has {low} to {high} pixels, in the middle {middle}.")
-    for title, sentences in (("To cure first", faults), ("Of note", notes)):
-        for sentence in sentences:
-            print(textwrap.fill(f"{title}: {sentence}", 100, subsequent_indent="    "))
-    print("It is not a photo set yet." if faults else "It can be used as a photo set.")
+        lines.append(f"Pixels of the shorter side: {low} to {high}, median {middle}.")
+    for title, sentences in (("To fix first:", faults), ("Of note:", notes)):
+        lines += [title, *(f"  - {each}" for each in sentences)] if sentences else []
+    lines.append("It is not a photo set yet." if faults else "It can be used as a photo set.")
+    for line in lines:
+        print(textwrap.fill(line.replace(f"{found.folder}{os.sep}", ""), 100, subsequent_indent="    "))
     return faults

@@ -9,9 +9,10 @@ import unicodedata
 
 import numpy as np
 
-from sources import tables
+from sources import photo_files, tables
 from sources.photo_files import PhotoError, some
 
+MEANT = re.compile(r"(groups|table)\.(csv|csv\.txt|tsv|txt)", re.IGNORECASE)
 SUFFIXES = {".csv", ".tsv", ".xls", ".xlsx", ".ods", ".numbers"}
 
 
@@ -41,17 +42,17 @@ def _plain(name):
 
 def _listing(found, kind):
     """Return the path of groups.csv or table.csv, whatever its case; a file that is nearly called so is an error."""
-    word = rf"(^|[^a-z]){kind.removesuffix('s')}s?([^a-z]|$)"
+    word = f"{kind.removesuffix('s')}s?"
     there = [path for path in sorted(found.folder.iterdir()) if not path.is_dir() and not path.name.startswith(".")]
-    exact = [
-        path for path in there if path.name.lower() in {f"{kind}{end}" for end in (".csv", ".csv.txt", ".tsv", ".txt")}
-    ]
-    near = [
-        path.name
-        for path in there
-        if path not in exact and path.suffix.lower() in SUFFIXES
-        if re.search(word, path.stem.lower()) or difflib.SequenceMatcher(None, path.stem.lower(), kind).ratio() > 0.8
-    ]
+    exact = [path for path in there if MEANT.fullmatch(path.name) and path.name.lower().startswith(kind)]
+    near = []
+    for path in (path for path in there if path not in exact and not photo_files.MEANT.fullmatch(path.name)):
+        stem = path.name.lower().partition(".")[0]
+        alike = difflib.SequenceMatcher(None, stem, kind).ratio() > 0.8 or re.search(
+            rf"(?<![a-z]){word}(?![a-z])", stem
+        )
+        if alike if path.suffix.lower() in SUFFIXES else re.fullmatch(word, stem):
+            near.append(path.name)
     if len(exact) > 1 or (near and not exact):
         names = some([*(path.name for path in exact), *near])
         raise PhotoError(f"{names}: only {kind}.csv is read. Save the right one under this name and remove the others.")

@@ -18,8 +18,6 @@ import tensorflow as tf
 PHOTOS = tf.TensorSpec([None, None, None, 3], tf.float32, name="inputs")  # RGB in [0, 1]
 TEXTS = tf.TensorSpec([None], tf.string, name="inputs")
 PROFILED = ["Conv2D", "DepthwiseConv2dNative", "MatMul"]  # what TensorFlow's profiler counts right
-# TensorFlow says where it wrote a module's assets, of which there mostly are none, with the machine's own path.
-logging.getLogger("tensorflow").addFilter(lambda record: "Assets written to" not in record.getMessage())
 
 
 def save(

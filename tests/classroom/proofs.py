@@ -55,12 +55,15 @@ def prove(source, answers):
         question = cell.metadata.get("nbgrader", {}).get("grade_id")
         if question in answers:
             until = _last_test(cells, index, answers[question].get("tests"))
+            after = {"right": cells[index + 1 : until], "wrong": cells[index + 1 : until]}
+            while not is_grade(after["wrong"][-1]):  # what is given for the next question needs no wrong answers
+                after["wrong"].pop()
             for kind in ("right", "wrong"):
                 for number, code in enumerate(answers[question][kind], 1):
                     before = {name: _copied(value) for name, value in namespace.items()}
                     variant = copy.deepcopy(cell)
                     variant.source = code
-                    found = run([variant, *cells[index + 1 : until]], namespace)
+                    found = run([variant, *after[kind]], namespace)
                     others.append((question, kind, number, found))
                     namespace.clear()
                     namespace.update(before)

@@ -74,6 +74,21 @@ def test_right_answers_pass_and_wrong_ones_fail(name, proved):
     assert all(found for *_, found in others)  # every answer met a test
 
 
+@pytest.mark.parametrize("name", ["01_official_model", "02_hub_feature_extractor", "03_combine_modules"])
+def test_the_tests_that_students_see_tell_right_from_wrong(name):
+    source = nbformat.read(SOURCES[name], 4)
+    for cell in source.cells:
+        cell.source = re.sub(r"### BEGIN HIDDEN TESTS.*?### END HIDDEN TESTS", "", cell.source, flags=re.S)
+    reference, others = proofs.prove(source, answers_of(name))
+    assert {test: error for test, error in reference.items() if error} == {}
+    misjudged = [
+        (question, kind, number, found)
+        for question, kind, number, found in others
+        if any(found.values()) != (kind == "wrong")
+    ]
+    assert misjudged == []
+
+
 @every
 def test_every_coding_question_has_two_right_answers_and_three_wrong_ones(name):
     answers = answers_of(name)
@@ -170,7 +185,7 @@ def test_the_zip_has_all_that_students_need_and_no_solution(unpacked):
     assert {f"notebooks/assignments/release/{name}/{name}.ipynb" for name in SOURCES} < names
     assert {"README.md", "Makefile", "helpers/photos.py", "data/modules.toml", "requirements/core.txt"} < names
     assert {f"notebooks/{path.name}" for path in paths.lessons()} < names
-    assert {name.split("/")[0] for name in names}.isdisjoint({"classroom", "tests", "bench", "docs"})
+    assert {name.split("/")[0] for name in names}.isdisjoint({"classroom", "tests", "bench"})
     assert not [name for name in names if "/cache/" in name or "/source/" in name]
     text = "\n".join(path.read_text() for path in (unpacked / "notebooks" / "assignments").rglob("*.ipynb"))
     for name in SOURCES:
@@ -180,9 +195,9 @@ def test_the_zip_has_all_that_students_need_and_no_solution(unpacked):
     assert "sources.recipes" in packages
 
 
-def test_no_link_of_the_students_readme_or_assignments_is_dead(unpacked):
-    pages = {unpacked / "README.md": (unpacked / "README.md").read_text()}
-    for page in (unpacked / "notebooks" / "assignments").rglob("*.ipynb"):
+def test_no_link_of_a_page_in_the_zip_is_dead(unpacked):
+    pages = {page: page.read_text() for page in [unpacked / "README.md", *(unpacked / "docs").glob("*.md")]}
+    for page in (unpacked / "notebooks").rglob("*.ipynb"):
         prose = [cell.source for cell in nbformat.read(page, 4).cells if cell.cell_type == "markdown"]
         pages[page] = "\n".join(prose)
     links = [(page, link) for page, text in pages.items() for link in re.findall(r"\]\(([^)\s]+)\)", text)]

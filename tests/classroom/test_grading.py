@@ -13,7 +13,8 @@ import nbformat
 import pytest
 from sample_assignment import RIGHT, answered, sample
 
-from classroom import release, sandbox
+from classroom import release as releasing
+from classroom import sandbox
 from classroom.grade import file_name, grade
 from course.paths import ROOT
 
@@ -56,8 +57,13 @@ while True:
 """
 
 
+SERVER = http.server.HTTPServer(("localhost", 0), http.server.SimpleHTTPRequestHandler)
+threading.Thread(target=SERVER.serve_forever, daemon=True).start()
+PLACES = {"root": ROOT, "home": Path.home(), "port": SERVER.server_port, "pid": os.getpid()}
+
+
 class Case:
-    """What a student hands in, and what must come of it; {place} in code becomes the test's own folder."""
+    """What a student hands in, and what must come of it; {place} and PLACES in its text are filled in."""
 
     def __init__(
         self,
@@ -84,10 +90,12 @@ class Case:
             return
         notebook = answered(release, self.answers)
         if self.code:
-            code = self.code.replace("{place}", str(folder.parent))
-            notebook.cells.insert(2, v4.new_code_cell(code))
+            notebook.cells.insert(2, v4.new_code_cell(self.code))
         text = nbformat.writes(notebook)
-        path.write_text(self.change(json.loads(text)) if self.change else text)
+        text = self.change(json.loads(text)) if self.change else text
+        for name, value in {"place": folder.parent, **PLACES}.items():
+            text = text.replace("{" + name + "}", str(value))
+        path.write_text(text)
 
 
 def graded_cells(notebook):
@@ -194,11 +202,10 @@ def with_answer(*texts, cell_type="markdown"):
     return change
 
 
-def ends(code, at=None):
+def ends(code, at=99, last=None):
     def change(notebook):
-        notebook["cells"].insert(
-            len(notebook["cells"]) if at is None else at, json.loads(json.dumps(v4.new_code_cell(code)))
-        )
+        for text, place in [(code, at), (last, 99)][: 1 + bool(last)]:
+            notebook["cells"].insert(place, json.loads(json.dumps(v4.new_code_cell(text))))
         return json.dumps(notebook)
 
     return change
@@ -210,7 +217,6 @@ EMPTY = nbformat.writes(v4.new_notebook())
 READ = "from pathlib import Path\nshown = Path('{place}/assignments/sample/sample.ipynb').read_text()"
 CASES = {
     "ann good": Case(score=5),
-    "weak": Case(answers=WRONG, score=0),
     "blank": Case(answers={}, score=0),
     "half": Case(answers=RIGHT | {"double": "def double(values): return values"}, score=2),
     "loop": Case("while True: pass", score=5, flags=["timeout"], note="Cell 3 ran longer than 10 s"),
@@ -224,15 +230,15 @@ CASES = {
     "deleted": Case(answers=WRONG, change=without_tests, score=0, flags=["cells missing"]),
     "careless": Case(change=without_tests, score=5, flags=["cells missing"]),
     "doubled": Case(answers=WRONG, change=doubled, score=0, flags=["cells doubled"]),
-    "renamed": Case(score=5, flags=["renamed"], note="Homework (final).ipynb", file="renamed/Homework (final).ipynb"),
+    "renamed": Case(
+        change=bare, score=5, flags=["renamed"], note="Homework (final).ipynb", file="renamed/Homework (final).ipynb"
+    ),
     "broken": Case(text='{"cells": [', flags=["not a notebook"], note="Ask for it again"),
     "reader": Case(READ, score=5, flags=["look"], note="names files beyond its own"),
     "flood": Case("while True: print('x' * 1000)", score=5, flags=["flood"]),
     "patcher": Case(DROP_ASSERTS, answers=WRONG, flags=["canary passed", "look"], note="(assert, "),
     "empty": Case(text=EMPTY, score=0, flags=["empty", "cells missing"]),
-    "colab": Case(change=colab, score=5, flags=["metadata lost"]),
-    "=1+1": Case(score=5),
-    "bare": Case(change=bare, score=5),
+    "=1+1": Case(change=colab, score=5, flags=["metadata lost"]),
     "pictured": Case(change=pictured, score=5, manual=2),
     "pictured no more": Case(
         change=pictured_no_more, score=5, manual=2, flags=["no page"], note="The score stands", page=False
@@ -246,11 +252,11 @@ CASES = {
     "beside": Case(
         answers=NO_WHY, change=with_answer("Its last digit is 2."), score=5, manual=2, flags=["answer beside its cell"]
     ),
-    "leaver": Case(change=ends("exit()"), score=5, manual=2),
-    "quitter": Case(change=ends("quit()", at=2), score=5, manual=2),
+    "leaver": Case(change=ends("quit()", at=2, last="exit()"), score=5, manual=2),
 }
 MORE = {
     "good": Case(score=5),
+    "weak": Case(answers=WRONG, score=0),
     "stubborn": Case(STUBBORN, flags=["time"], note="longer than 50 s"),
     "in a function": Case(
         answers=RIGHT | {"double": "import os\ndef double(values): os._exit(0)"},
@@ -329,36 +335,80 @@ MORE = {
 }
 
 
+HOSTILE = {  # code: the error that it must meet
+    "open('{place}/assignments/sample/sample.ipynb').read()": "FileNotFoundError",
+    "open('{place}/handed in/ann/sample.ipynb').read()": "FileNotFoundError",
+    "open('{place}/grades/marks.csv').read()": "FileNotFoundError",
+    "open('../../gradebook.db', 'rb').read()": "FileNotFoundError",
+    "open('{root}/tests/classroom/test_grading.py').read()": "FileNotFoundError",
+    "open('{root}/pyproject.toml').read()": "FileNotFoundError",
+    "open('/etc/shadow').read()": "FileNotFoundError",
+    "import os\nassert len(os.listdir('{home}') if os.path.exists('{home}') else []) > 3": "AssertionError",
+    "import os\nos.makedirs('{place}', exist_ok=True)\nopen('{place}/outside.txt', 'w')\n1 / 0": "ZeroDivisionError",
+    "open('{place}/cache/features/mine', 'w')": "OSError",
+    "open('{root}/helpers/mine.py', 'w')": "OSError",
+    "open('/usr/mine', 'w')": "OSError",
+    "open('/mine', 'w')": "OSError",
+    "import os\nos.remove('{root}/helpers/photos.py')": "OSError",
+    "import socket\nsocket.create_connection(('198.51.100.1', 80), 3)": "OSError",
+    "import urllib.request\nurllib.request.urlopen('http://localhost:{port}/')": "URLError",
+    "import os\nos.kill({pid}, 9)": "ProcessLookupError",
+    "import os\nos.environ['A_TOKEN']": "KeyError",
+    "import ctypes\nassert ctypes.CDLL(None).open(b'{place}/grades/marks.csv', 0) >= 0": "AssertionError",
+    "import subprocess\nsubprocess.run(['cat', '{place}/grades/marks.csv'], check=True)": "CalledProcessError",
+    "import subprocess\nsubprocess.run(['umount', '{root}/data'], check=True)": "CalledProcessError",
+    "from sources import cache\ncache.prepared('features/mine', lambda part: (part / 'a').touch())\n"
+    "1 / 0": "ZeroDivisionError",
+    "open('kept.txt', 'w')\nopen('/tmp/kept.txt', 'w')\nopen('/dev/shm/kept', 'w')\n1 / 0": "ZeroDivisionError",
+}
+
+
+def hostile(notebook):
+    notebook["cells"] += [json.loads(json.dumps(v4.new_code_cell(code))) for code in HOSTILE]
+    return json.dumps(notebook)
+
+
+if CONTAINED:
+    CASES["eve"] = Case(change=hostile, score=5, flags=["look"])
+
+
 @pytest.fixture(scope="module")
-def course_of(tmp_path_factory):
+def course_of(tmp_path_factory, release):
     """Give a function that grades cases, once each set: ({student: row of grades.csv}, folder of the class)."""
     done = {}
 
     def of(name, cases):
         if name not in done:
             folder = tmp_path_factory.mktemp("class")
-            done[name] = graded_class(folder, cases), folder
+            done[name] = graded_class(folder, cases, release), folder
         return done[name]
 
     return of
 
 
-def graded_class(folder, cases):
-    source = folder / "assignments" / "sample" / "sample.ipynb"
-    source.parent.mkdir(parents=True)
-    nbformat.write(sample(), source)
+def graded_class(folder, cases, made):
+    """Grade cases; made is what nbgrader makes of the sample. Return the rows of grades.csv, by student."""
     (folder / "handed in").mkdir()
-    (folder / "cache" / "features").mkdir(parents=True)
+    for name in ("features", "written/features"):
+        (folder / "cache" / name).mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(release, "SOURCE", folder / "assignments")
-        patch.setenv("COURSE_CACHE", str(folder / "cache"))
+        sample_in(folder, patch, made)
         patch.setenv("A_TOKEN", "of the teacher")
         patch.setattr(sandbox, "PROCESSES", 50)
-        made = release.generated([source])[0]["sample"]
         for student, case in cases.items():
-            case.write(folder / "handed in", student, made)
+            case.write(folder / "handed in", student, made[0])
         grade(folder / "handed in", timeout=10, memory=600, out=folder / "grades", uncontained=not CONTAINED)
     return rows_of(folder / "grades" / "grades.csv")
+
+
+def sample_in(folder, patch, made):
+    """Put the sample into a folder, and in the place of the course's assignments."""
+    source = folder / "assignments" / "sample" / "sample.ipynb"
+    source.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(sample(), source)
+    patch.setattr(releasing, "SOURCE", folder / "assignments")
+    patch.setattr(releasing, "generated", lambda paths: ({"sample": made[0]}, made[1]))
+    patch.setenv("COURSE_CACHE", str(folder / "cache"))
 
 
 def rows_of(path):
@@ -394,29 +444,6 @@ def test_other_ways_end_in_a_grade_or_a_flag(student, course_of):
     check(student, MORE[student], *course_of("more", MORE))
 
 
-BROKEN = {  # ten ways, three of which can be graded
-    "cut": Case(text='{"cells": [{"cell_ty', flags=["not a notebook"]),
-    "carl": Case(text="PK", file="carl.zip", flags=["no notebook"], note="Unpack it"),
-    "dora": Case(file="dora.ipynb.txt", score=5, flags=["renamed"]),
-    "emil": Case(text="def double(values): ...", file="emil.py", flags=["no notebook"], note="Ask for the .ipynb file"),
-    "nobody": Case(text="", flags=["not a notebook"]),
-    "bare": Case(change=bare, score=5),
-    "killer": CASES["killed"],
-    "looper": CASES["loop"],
-    "list": MORE["list"],
-    "René": Case(file=os.fsdecode(b"Ren\xe9/sample.ipynb"), score=5),
-}
-
-
-@pytest.mark.long
-def test_forty_submissions_of_which_ten_are_broken_are_forty_rows(course_of):
-    cases = {f"student {number:02}": Case(score=5) for number in range(30)} | BROKEN
-    rows, folder = course_of("forty", cases)
-    assert set(rows) == set(cases)
-    for student, case in cases.items():
-        check(student, case, rows, folder)
-
-
 def test_nothing_of_the_class_changed(course_of):
     _, folder = course_of("cases", CASES)
     assert nbformat.read(folder / "assignments" / "sample" / "sample.ipynb", 4) == sample()
@@ -424,67 +451,22 @@ def test_nothing_of_the_class_changed(course_of):
     assert list((folder / "cache" / "features").iterdir()) == []
 
 
-HOSTILE = {  # code: the error that it must meet
-    "open('{place}/assignments/sample/sample.ipynb').read()": "FileNotFoundError",
-    "open('{place}/handed in/ann/sample.ipynb').read()": "FileNotFoundError",
-    "open('{place}/grades/marks.csv').read()": "FileNotFoundError",
-    "open('../../gradebook.db', 'rb').read()": "FileNotFoundError",
-    "open('{root}/tests/classroom/test_grading.py').read()": "FileNotFoundError",
-    "open('{root}/pyproject.toml').read()": "FileNotFoundError",
-    "open('/etc/shadow').read()": "FileNotFoundError",
-    "import os\nassert len(os.listdir('{home}') if os.path.exists('{home}') else []) > 3": "AssertionError",
-    "import os\nos.makedirs('{place}', exist_ok=True)\nopen('{place}/outside.txt', 'w')\n1 / 0": "ZeroDivisionError",
-    "open('{cache}/features/mine', 'w')": "OSError",
-    "open('{root}/helpers/mine.py', 'w')": "OSError",
-    "open('/usr/mine', 'w')": "OSError",
-    "open('/mine', 'w')": "OSError",
-    "import os\nos.remove('{root}/helpers/photos.py')": "OSError",
-    "import socket\nsocket.create_connection(('198.51.100.1', 80), 3)": "OSError",
-    "import urllib.request\nurllib.request.urlopen('http://localhost:{port}/')": "URLError",
-    "import os\nos.kill({pid}, 9)": "ProcessLookupError",
-    "import os\nos.environ['A_TOKEN']": "KeyError",
-    "import ctypes\nassert ctypes.CDLL(None).open(b'{place}/grades/marks.csv', 0) >= 0": "AssertionError",
-    "import subprocess\nsubprocess.run(['cat', '{place}/grades/marks.csv'], check=True)": "CalledProcessError",
-    "import subprocess\nsubprocess.run(['umount', '{root}/data'], check=True)": "CalledProcessError",
-    "open('kept.txt', 'w')\nopen('/tmp/kept.txt', 'w')\nopen('/dev/shm/kept', 'w')\n1 / 0": "ZeroDivisionError",
-}
-
-
 @contained
-def test_a_hostile_submission_gets_nothing(tmp_path):
-    server = http.server.HTTPServer(("localhost", 0), http.server.SimpleHTTPRequestHandler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    values = {
-        "root": ROOT,
-        "home": Path.home(),
-        "cache": tmp_path / "cache",
-        "port": server.server_port,
-        "pid": os.getpid(),
-    }
-
-    def hostile(notebook):
-        for code in HOSTILE:
-            for name, value in {"place": tmp_path, **values}.items():
-                code = code.replace("{" + name + "}", str(value))
-            notebook["cells"].append(json.loads(json.dumps(v4.new_code_cell(code))))
-        return json.dumps(notebook)
-
-    rows = graded_class(tmp_path, {"ann": Case(), "eve": Case(change=hostile)})
-    server.shutdown()
-    met = [cell.outputs[-1].get("ename") for cell in graded_notebook(tmp_path, "eve").cells[-len(HOSTILE) :]]
+def test_a_hostile_submission_gets_nothing(course_of):
+    rows, folder = course_of("cases", CASES)
+    met = [cell.outputs[-1].get("ename") for cell in graded_notebook(folder, "eve").cells[-len(HOSTILE) :]]
     assert dict(zip(HOSTILE, met, strict=True)) == HOSTILE
-    assert (rows["eve"]["score"], rows["ann"]["score"]) == ("5", "5")
-    assert not (tmp_path / "outside.txt").exists()
+    assert (rows["eve"]["score"], rows["ann good"]["score"]) == ("5", "5")
+    assert not (folder / "outside.txt").exists()
     assert not (ROOT / "helpers" / "mine.py").exists()
     assert (ROOT / "helpers" / "photos.py").exists()
-    assert list((tmp_path / "cache" / "features").iterdir()) == []
+    assert list((folder / "cache" / "features").iterdir()) == []
 
 
-def test_without_a_container_the_environment_is_still_not_the_teachers(tmp_path, capsys, monkeypatch):
+def test_without_a_container_the_environment_is_still_not_the_teachers(tmp_path, capsys, monkeypatch, release):
     monkeypatch.setattr(sys.modules[__name__], "CONTAINED", None)
-    rows = graded_class(
-        tmp_path, {"ann": Case("import os\nprint(os.environ.get('A_TOKEN'), os.environ['HOME'])", score=5)}
-    )
+    code = "import os\nprint(os.environ.get('A_TOKEN'), os.environ['HOME'])"
+    rows = graded_class(tmp_path, {"ann": Case(code, score=5)}, release)
     assert rows["ann"]["score"] == "5"
     said = graded_notebook(tmp_path, "ann").cells[2].outputs[0].text
     assert said.startswith("None /")
@@ -509,12 +491,11 @@ def test_a_pasted_picture_is_in_the_page_and_a_cut_answer_in_the_table(course_of
     assert "blank" not in answers
 
 
-def test_marks_of_a_person_are_added_and_nobody_is_graded_again(course_of, tmp_path, monkeypatch):
+def test_marks_of_a_person_are_added_and_nobody_is_graded_again(course_of, tmp_path, monkeypatch, release):
     _, graded = course_of("cases", CASES)
     folder = tmp_path / "class"
     shutil.copytree(graded, folder)
-    monkeypatch.setattr(release, "SOURCE", folder / "assignments")
-    monkeypatch.setenv("COURSE_CACHE", str(folder / "cache"))
+    sample_in(folder, monkeypatch, release)
     marks = folder / "grades" / "marks.csv"
     with marks.open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))

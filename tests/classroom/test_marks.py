@@ -181,6 +181,33 @@ def test_an_emptied_cell_keeps_what_was_in_it_and_a_minus_takes_it_back(tmp_path
     assert saved(tmp_path, work("ann")).given(work("ann"))["why"]["points"] == 2
 
 
+def test_what_is_typed_while_grading_runs_is_kept_and_said(tmp_path, capsys):
+    saved(tmp_path, work("ann"), work("bob"))
+    read = marks.Marks(tmp_path, [work("ann"), work("bob")], SCHEMES)
+    typed(tmp_path, {"ann": MARK}, ";", "cp1252")
+    read.write_view([work("ann"), work("bob")], [{"waiting": ["why"]}] * 2)
+    assert "marks.csv was changed while this ran" in capsys.readouterr().out
+    assert rows(tmp_path)["ann", "sample", WHY] | MARK == rows(tmp_path)["ann", "sample", WHY]
+    assert saved(tmp_path, work("ann")).given(work("ann"))["why"]["points"] == 1.5
+
+
+def test_nonsense_that_is_typed_while_grading_runs_stays_as_it_is(tmp_path):
+    saved(tmp_path, work("ann"))
+    read = marks.Marks(tmp_path, [work("ann")], SCHEMES)
+    typed(tmp_path, {"ann": {"points": "two"}})
+    text = (tmp_path / "marks.csv").read_bytes()
+    with pytest.raises(CourseError, match="two is no number"):
+        read.write_view([work("ann")], [{"waiting": ["why"]}])
+    assert (tmp_path / "marks.csv").read_bytes() == text
+
+
+@pytest.mark.parametrize("name", ["marks.xlsx", "marks (1).csv", "Marks.ods"])
+def test_marks_under_another_name_are_said_to_be_unread(name, tmp_path, capsys):
+    (tmp_path / name).write_bytes(b"PK")
+    saved(tmp_path, work("ann"))
+    assert f"Not read: {name}." in capsys.readouterr().out
+
+
 def test_one_answer_marked_twice_and_ids_that_were_mixed_up_are_refused(tmp_path):
     people = work("ann"), work("bob")
     saved(tmp_path, *people)
@@ -286,7 +313,7 @@ def test_whatever_is_typed_comes_back_many_times(tmp_path_factory, names, commen
     check_typed(tmp_path_factory.getbasetemp(), names, comments, delimiter, encoding)
 
 
-@hypothesis.settings(max_examples=200, deadline=None)
+@hypothesis.settings(max_examples=80, deadline=None)
 @hypothesis.given(st.binary(max_size=60), st.integers(0, 400), st.integers(0, 60))
 def test_a_damaged_table_loses_nothing(tmp_path_factory, damage, place, length):
     out = tmp_path_factory.getbasetemp()

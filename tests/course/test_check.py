@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from course import check
+from course import check, run
 from course.paths import CourseError
 
 
@@ -19,6 +19,12 @@ def test_a_folder_s_bare_name_is_found_from_where_the_command_is_given(photo_fol
             assert check.parameters({name: given, "seed": 1}) == {name: str(folder), "seed": 1}
 
 
+def test_a_name_that_python_would_read_as_a_number_stays_a_name(monkeypatch):
+    monkeypatch.setattr(run, "_check_parameters", lambda paths, values: None)
+    with pytest.raises(CourseError, match=r"^-p photo_set 2023_10: no photo set and no folder is called so"):
+        run.run(["04"], [("photo_set", "2023_10"), ("candidates", "['resnet_50']")])
+
+
 def test_a_set_of_the_catalogue_comes_before_a_folder_of_its_name(photo_folder, monkeypatch):
     folder = photo_folder()
     folder = folder.rename(folder.with_name("flowers"))
@@ -27,7 +33,20 @@ def test_a_set_of_the_catalogue_comes_before_a_folder_of_its_name(photo_folder, 
     assert check.parameters({"photo_set": "./flowers"}) == {"photo_set": str(folder)}
 
 
-@pytest.mark.parametrize("values", [{}, {"photo_set": "flowers", "own_photo": ""}, {"seed": 3, "most": None}])
+def test_a_module_is_a_name_of_the_catalogue_or_a_folder_in_a_list_too(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "saved_model.pb").touch()
+    monkeypatch.chdir(tmp_path)
+    given = {"module": "mine", "candidates": ["mobilenet_v2", "mine"]}
+    whole = str(tmp_path / "mine")
+    assert check.parameters(given) == {"module": whole, "candidates": ["mobilenet_v2", whole]}
+    with pytest.raises(CourseError, match=r"-p candidates mobilnet_v2: .* The course's modules are mobilenet_v2, "):
+        check.parameters({"candidates": ["mobilenet_v2", "mobilnet_v2"]})
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"module": "resnet_50"}, {"photo_set": "flowers", "own_photo": ""}, {"seed": 3, "most": None}]
+)
 def test_what_names_nothing_of_one_s_own_stays_as_it_is(values):
     assert check.parameters(values) == values
 
@@ -95,7 +114,7 @@ def test_check_prints_the_screen_and_ends_with_what_to_cure(photo_folder, capsys
     check.check(str(folder), str(folder / "oak" / "0.jpg"))
     assert "It can be used as a photo set.\nYour photo: " in capsys.readouterr().out
     shutil.rmtree(folder / "oak")
-    with pytest.raises(CourseError, match="2 to cure first"):
+    with pytest.raises(CourseError, match="2 to fix first"):
         check.check(str(folder), "none.jpg")
     said = capsys.readouterr().out
     assert "one class, 'pine'" in " ".join(said.split())

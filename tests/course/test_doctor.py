@@ -39,17 +39,18 @@ def test_a_machine_that_has_everything_is_told_so_on_one_screen(capsys):
 
 
 @pytest.mark.usefixtures("online")
-def test_deep_finds_a_file_that_is_not_as_it_was_written(capsys, monkeypatch, tmp_path):
+def test_a_file_that_is_not_as_it_was_written_is_found(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
     folder = cache.prepared("features/roses", lambda part: (part / "features.npy").write_bytes(b"whole"))
     with pytest.raises(SystemExit):
         doctor.doctor(deep=True)
     assert "Files       every file of the cache is as it was written" in capsys.readouterr().out
     (folder / "features.npy").write_bytes(b"who")
-    with pytest.raises(SystemExit) as stopped:
-        doctor.doctor(deep=True)
-    assert f"{folder} is damaged (features.npy). Delete it and run again." in capsys.readouterr().out
-    assert stopped.value.code == 1
+    for deep in (True, False):
+        with pytest.raises(SystemExit) as stopped:
+            doctor.doctor(deep)
+        assert f"{folder} is damaged (features.npy). Delete it and run again." in capsys.readouterr().out
+        assert stopped.value.code == 1
 
 
 def test_without_a_network_it_says_so_with_the_cure(capsys, monkeypatch):

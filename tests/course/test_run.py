@@ -53,7 +53,7 @@ def test_an_unknown_lesson_is_answered_with_those_there_are(lessons):
     ],
 )
 def test_a_parameter_is_read_as_python_or_as_plain_text(text, value):
-    read = run._value(text)
+    read = run._value("epochs", text)
     assert read == value
     assert type(read) is type(value)
 
@@ -61,9 +61,9 @@ def test_a_parameter_is_read_as_python_or_as_plain_text(text, value):
 def test_a_path_is_understood_from_where_the_command_is_given(tmp_path, monkeypatch):
     (tmp_path / "work" / "my photos").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "work")
-    assert run._value("./my photos") == str(tmp_path / "work" / "my photos")
-    assert run._value("../work/my photos/") == str(tmp_path / "work" / "my photos")
-    assert run._value("./theirs") == "./theirs"  # photos.load says that it is not there
+    assert run._value("epochs", "./my photos") == str(tmp_path / "work" / "my photos")
+    assert run._value("epochs", "../work/my photos/") == str(tmp_path / "work" / "my photos")
+    assert run._value("epochs", "./theirs") == "./theirs"  # photos.load says that it is not there
 
 
 METRICS = {"lesson": "00", "label": "right", "metrics": {"main": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 10}}}

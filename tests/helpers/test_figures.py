@@ -1,5 +1,7 @@
 """A figure says in words what it shows, credits its photos, and marks what may not be published."""
 
+import types
+
 import matplotlib
 import numpy as np
 import pytest
@@ -31,12 +33,6 @@ def trees(photo_folder):
 SET = {  # function, arguments after the set, what the alt text says
     "grid": ("photo_grid", ([0, 4], ["an oak\nin snow", "a pine"]), "2 photos of own photos: an oak in snow, a pine."),
     "names": ("top_names", (1, ["a_b", "c"], [0.7, 0.25], "says"), "bars: says: a_b 0.70, c 0.25."),
-    "heat": ("heat_map", (0, np.eye(4), "gradient"), "A photo of oak, and a heat map of the gradient: 25% above 0."),
-    "two": (
-        "two_ways",
-        (4, ["x"], [0.5], HEADS, 0.3),
-        "A bean leaf (pine). The complete model's first names for it: x",
-    ),
 }
 
 
@@ -55,14 +51,12 @@ PLAIN = {
     "bars": (({"one": (["a_b"], [0.25])},), "Bar charts of probability. one: a_b 0.25."),
     "accuracies": ((HEADS, 0.3, "Heads"), "Heads with 95 % intervals: a head 0.900, 0.800 to 0.950; another 0.500, "),
     "curves": (({"m": ([0.1, 0.5], [0, 0], [1, 1])}, [1, 5], "photos", "T"), "T, accuracy by photos. m: 0.10 at 1, "),
-    "grid_of_shares": ((np.array([[0.1, 0.2], [0.3, 0.4]]), "where"), "from the top row down: 0.10 0.20; 0.30 0.40."),
+    "training_curve": (
+        (types.SimpleNamespace(history={"loss": [2.0, 0.5], "accuracy": [0.1, 0.75]}),),
+        "over 2 epochs, on the training photos: loss from 2.00 to 0.50, accuracy from 0.10 to 0.75.",
+    ),
     "confusion": ((np.array([[3, 1], [0, 2]]), ("a", "b")), "Share named right: a 0.75, b 1.00."),
     "similarity": ((np.full((4, 4), 0.5), ["a", "a", "b", "b"], "S"), "S: a, b. Mean within a group 0.50, between"),
-    "against_cost": (({"p": HEADS}, {"a head": 2e9, "another": 1}, "sums"), "p: another 0.500, a head 0.900. sums: "),
-    "decisions": (
-        ({"One": [("So?", "this", "why"), ("Or?", "that", "so")]}, "Take"),
-        "One: So? Yes: this (why); One: ",
-    ),
 }
 
 
@@ -75,9 +69,9 @@ def test_a_figure_without_photos_has_its_words_and_is_published(shown, name):
     assert metadata["course"] == {"publish": True, "save": None}
 
 
-def test_a_figure_for_use_elsewhere_says_so(shown):
-    figures.decisions({"One": [("So?", "this", "why")]}, "Take", save="take.png")
-    assert shown[0][1]["course"]["save"] == "take.png"
+def test_a_figure_for_use_elsewhere_says_so(trees, shown):
+    figures.top_names(trees, 0, ["oak"], [1.0], "Named", save="named.png")
+    assert shown[0][1]["course"]["save"] == "named.png"
 
 
 def test_the_first_photo_of_each_class_is_shown_where_none_is_named(trees, shown):

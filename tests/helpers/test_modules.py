@@ -319,14 +319,28 @@ def test_the_table_has_a_row_for_every_module():
     assert list(table.index) == list(modules.catalogue())
     assert len(table) == 9
     assert not table.isna().any().any()
-    assert table.loc["resnet_50", "what it really is"] == "stand-in"
+    assert table.loc["text_encoder", "what it really is"] == "stand-in"
 
 
 def test_a_stand_in_is_called_one():
-    said = modules.identity("resnet_50")
-    assert "resnet_v2_50" in said  # what was asked for
+    said = modules.identity("text_encoder")
+    assert "universal-sentence-encoder/4" in said  # what was asked for
     assert "stand-in" in said
-    assert "version 1" in said  # what it is
+    assert "universal-sentence-encoder-lite" in said  # what it is
+
+
+@pytest.mark.parametrize(
+    ("name", "asked_for", "what_it_is"),
+    [
+        ("mobilenet_v2", "imagenet/mobilenet_v2_100_224/feature_vector/5", "tf2-preview/mobilenet_v2/feature_vector/4"),
+        ("resnet_50", "imagenet/resnet_v2_50/feature_vector/4", "ResNet50, version 1"),
+    ],
+)
+def test_another_version_than_the_article_s_is_called_one(name, asked_for, what_it_is):
+    said = modules.identity(name)
+    assert f"({modules.entry(name)['handle'].removeprefix('https://tfhub.dev/')}): other version." in said
+    assert asked_for in said
+    assert what_it_is in said
 
 
 @pytest.mark.parametrize("name", list(modules.catalogue()))

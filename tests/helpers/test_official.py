@@ -9,9 +9,9 @@ from helpers import modules
 from sources import cache
 
 ARTICLE = {
-    "resnet_50": "https://tfhub.dev/google/imagenet/resnet_v2_50/feature_vector/5",
+    "resnet_50": "https://tfhub.dev/google/imagenet/resnet_v2_50/feature_vector/4",
     "text_encoder": "https://tfhub.dev/google/universal-sentence-encoder/4",
-    "mobilenet_v2": "https://tfhub.dev/google/tf2-preview/mobilenet_v2/feature_vector/4",
+    "mobilenet_v2": "https://tfhub.dev/google/imagenet/mobilenet_v2_100_224/feature_vector/5",
 }
 
 

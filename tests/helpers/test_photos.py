@@ -66,6 +66,22 @@ def test_the_catalogue_is_complete():
             assert list(photos.load(name).class_names) == card["classes"]
 
 
+def test_one_photo_to_ask_about_is_your_own_or_a_dahlia_that_may_be_shown(photo_folder):
+    dahlia = photos.single()
+    assert (len(dahlia), dahlia.class_names, dahlia.card["show"]) == (1, ("a dahlia",), True)
+    assert "CC BY 2.0" in dahlia.card["credit"]
+    assert photos.read(dahlia.paths[0]).shape == (427, 640, 3)
+    own = photos.single(str(photo_folder() / "oak" / "0.jpg"))
+    assert (own.class_names, own.card["show"], own.labels.tolist()) == (("your photo",), False, [0])
+
+
+@pytest.mark.parametrize("name", ["missing.jpg", ".", "rose.pdf"])
+def test_a_photo_that_cant_be_asked_about_is_named(tmp_path, name):
+    (tmp_path / "rose.pdf").write_bytes(b"%PDF-1.7")
+    with pytest.raises(photos.PhotoError, match=r"can't be decoded: .+"):
+        photos.single(tmp_path / name)
+
+
 def test_a_folder_is_a_set_with_its_folders_as_classes(photo_folder):
     folder = photo_folder(("pine", "oak", "ash"), each=2)
     for named in (folder, str(folder)):

@@ -1,5 +1,6 @@
 """A waiting process says for whom it waits, and every file of the cache can be checked against what was written."""
 
+import json
 import os
 import socket
 import subprocess
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sources import cache
+from course import doctor, run
+from sources import cache, module_folders
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -94,8 +96,10 @@ def test_a_waiting_process_says_for_whom_and_which_file_to_delete():
 
 def test_a_lock_that_a_killed_process_left_is_no_wait():
     code = """
+import json
 import os
-from sources import cache
+from course import doctor, run
+from sources import cache, module_folders
 cache.prepared("photos/meadow", lambda part: os._exit(9))
 """
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 9
@@ -119,3 +123,62 @@ def test_tensorflow_hub_s_lock_is_said(tmp_path, content, told):
 
 def test_without_a_lock_nobody_is_waited_for(tmp_path):
     assert cache.hub_lock(tmp_path / "module") is None
+
+
+DAMAGE = {"cut": lambda data: data[:-1], "changed": lambda data: b"#" + data[1:], "emptied": lambda data: b""}
+
+
+@pytest.mark.parametrize("damage", [*DAMAGE, "gone"])
+@pytest.mark.parametrize("name", ["saved_model.pb", "variables/data"])
+def test_a_damaged_folder_is_refused_where_it_is_asked_for_in_the_words_of_verify(damage, name):
+    path = cache.prepared("modules/meadow", build) / name
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(DAMAGE[damage](path.read_bytes()))
+    with pytest.raises(cache.DamagedError) as raised:
+        cache.prepared("modules/meadow", build)
+    assert [str(raised.value)] == cache.verify() == cache.verify(quick=True)
+
+
+def test_the_quick_look_reads_only_what_has_another_time(monkeypatch):
+    folder = cache.prepared("modules/meadow", build)
+    read, content_hash = [], cache.content_hash
+    monkeypatch.setattr(cache, "content_hash", lambda path: read.append(path.name) or content_hash(path))
+    assert cache.prepared("modules/meadow", build) == folder
+    assert read == []
+    os.utime(folder / "saved_model.pb")  # as a copy without its times
+    for _ in range(2):
+        cache.prepared("modules/meadow", build)
+    assert read == ["saved_model.pb"]
+    assert cache.verify() == []
+    assert read == ["saved_model.pb", "saved_model.pb", "data"]
+
+
+def test_a_record_without_times_and_a_folder_without_a_record_are_still_taken():
+    folder = cache.prepared("modules/meadow", build)
+    record = cache.root() / "written" / "modules" / "meadow.json"
+    record.write_text(json.dumps({name: told[:2] for name, told in json.loads(record.read_text()).items()}))
+    os.utime(folder / "saved_model.pb")
+    assert cache.prepared("modules/meadow", build) == folder
+    (folder / "saved_model.pb").write_bytes(b"cut")
+    with pytest.raises(cache.DamagedError):
+        cache.prepared("modules/meadow", build)
+    record.unlink()
+    assert cache.prepared("modules/meadow", build) == folder
+
+
+def test_layer_features_doctor_and_prepare_say_the_same_of_a_damaged_module():
+    folder = cache.prepared("modules/meadow", build)
+    (folder / "saved_model.pb").unlink()
+    said = f"{folder} is damaged (saved_model.pb). Delete it and run again."
+    for look in (
+        module_folders.folder_of,  # helpers.HubLayer
+        lambda handle: module_folders.folder_of(module_folders.saved_as(handle)),
+        module_folders.identified,  # helpers.features.extract
+        lambda handle: run.prepare(),
+    ):
+        with pytest.raises(cache.DamagedError) as raised:
+            look(str(folder))
+        assert str(raised.value) == said
+    assert doctor._files(deep=False)[1] == said

@@ -141,10 +141,7 @@ def closed_registry():
     "origin",
     [
         ORIGIN,
-        pytest.param(
-            NPM_ORIGIN,
-            marks=pytest.mark.skipif(not shutil.which("npm"), reason="this machine has no npm"),
-        ),
+        pytest.param(NPM_ORIGIN, marks=pytest.mark.skipif(not shutil.which("npm"), reason="this machine has no npm")),
     ],
     ids=["pip", "npm"],
 )
@@ -300,14 +297,7 @@ def test_a_read_only_cache_names_the_variable_to_set(client):
         fetch.fetch(ORIGIN)
 
 
-@pytest.mark.parametrize(
-    "number",
-    [
-        errno.EACCES,
-        errno.EROFS,
-    ],
-    ids=["no permission", "mounted read-only"],
-)
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS], ids=["no permission", "mounted read-only"])
 def test_a_cache_that_cannot_be_written_names_the_variable_to_set(monkeypatch, number):
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number))

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import resource
+import time
 
 import h5py
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from helpers import photos
-from sources import photo_files
+from sources import cache, photo_files
 from sources.readers import FormatError, weights
 
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis is not installed here")
@@ -21,18 +22,22 @@ KINDS = ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "MPO",
 EDITS = st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=4)), max_size=8)
 CUT = st.one_of(st.none(), st.floats(0, 1))
 RUNS = pytest.mark.parametrize("times", [1, pytest.param(60, marks=pytest.mark.long)], ids=["short", "long"])
+LIMIT = 30  # seconds of a long run: with all its kinds, ten minutes
 GIGABYTE = 2**20  # of ru_maxrss, which counts kilobytes
 
 
-def cases(number, *strategies):
-    """Call the decorated function with so many examples of the strategies."""
+def cases(times, number, *strategies):
+    """Call the decorated function with number examples of the strategies, so many times, or as often as time allows."""
 
     def run(look):
         settings = hypothesis.settings(
             max_examples=number, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck)
         )
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        settings(hypothesis.given(*strategies)(look))()
+        before, end, done = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic() + LIMIT, 0
+        while done < times and (time.monotonic() < end or not done):
+            settings(hypothesis.given(*strategies)(look))()
+            done += 1
+        print(f"{done} times {number} cases")
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2 * GIGABYTE
 
     return run
@@ -45,6 +50,17 @@ def damaged(content, edits, cut):
         start = int(place**2 * len(changed))
         changed[start : start + len(put)] = put
     return bytes(changed[: len(changed) if cut is None else int(cut * len(changed))])
+
+
+@contextlib.contextmanager
+def damage(path, edits, cut):
+    """Damage a file for as long as the with block lasts, and give whether it differs now."""
+    whole = path.read_bytes()
+    path.write_bytes(damaged(whole, edits, cut))
+    try:
+        yield path.read_bytes() != whole
+    finally:
+        path.write_bytes(whole)
 
 
 def said(error, call, *given):
@@ -72,7 +88,7 @@ def test_a_damaged_picture_is_read_or_named(tmp_path, kind, times):
         pytest.importorskip("pillow_heif", reason="pillow-heif is not installed here")
     whole, path = picture(kind), tmp_path / "photo.jpg"
 
-    @cases(40 * times, EDITS, CUT, st.sampled_from([None, 16]))
+    @cases(times, 40, EDITS, CUT, st.sampled_from([None, 16]))
     def look(edits, cut, size):
         path.write_bytes(damaged(whole, edits, cut))
         for read in (photo_files.header, lambda path: photo_files.read(path, size)):
@@ -87,7 +103,7 @@ def test_any_bytes_are_a_photo_or_named(tmp_path, times):
         [b"", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"II*\0", b"RIFF0000WEBP", b"GIF89a", b"P5 9 9 "]
     )
 
-    @cases(100 * times, starts, st.binary(max_size=300))
+    @cases(times, 100, starts, st.binary(max_size=300))
     def look(start, rest):
         (tmp_path / "a.jpg").write_bytes(start + rest)
         try:
@@ -106,7 +122,7 @@ def test_any_table_fits_or_is_refused(photo_folder, times):
     folder = photo_folder()
     right = "".join(f"{tree}/{number}.jpg,t{number}\n" for tree in ("oak", "pine") for number in range(3))
 
-    @cases(40 * times, st.sampled_from(["groups.csv", "table.csv"]), EDITS, CUT, CELLS)
+    @cases(times, 40, st.sampled_from(["groups.csv", "table.csv"]), EDITS, CUT, CELLS)
     def look(name, edits, cut, more):
         for path in folder.glob("*.csv"):
             path.unlink()
@@ -137,7 +153,7 @@ def test_a_damaged_weights_file_is_read_or_named(tmp_path, write, times):
     write(path)
     whole = path.read_bytes()
 
-    @cases(100 * times, EDITS, CUT)
+    @cases(times, 100, EDITS, CUT)
     def look(edits, cut):
         path.write_bytes(damaged(whole, edits, cut))
         for read in (
@@ -200,9 +216,7 @@ def test_a_damaged_tensorflow_js_graph_is_read_or_named(tmp_path, times):
         [None, "", "nonsense", -1, 10**9, 10**30, 1.5, [], {}, [[]], ["x"], True, "DT_STRING", [-1], [0]]
     )
 
-    @cases(
-        30 * times, st.lists(st.tuples(st.sampled_from(list(places(GRAPH))), values), max_size=3), st.integers(-9, 9)
-    )
+    @cases(times, 30, st.lists(st.tuples(st.sampled_from(list(places(GRAPH))), values), max_size=3), st.integers(-9, 9))
     def look(edits, more):
         graph = json.loads(json.dumps(GRAPH))
         for way, value in edits:
@@ -227,11 +241,55 @@ def test_damaged_json_of_a_graph_is_named(tmp_path, times):
     whole = json.dumps(GRAPH).encode()
     (tmp_path / "shard.bin").write_bytes(bytes(36))
 
-    @cases(60 * times, EDITS, CUT)
+    @cases(times, 60, EDITS, CUT)
     def look(edits, cut):
         (tmp_path / "model.json").write_bytes(damaged(whole, edits, cut))
         with contextlib.suppress(FormatError):
             weights.from_tfjs(tmp_path)
+
+
+@RUNS
+def test_a_damaged_folder_of_the_cache_is_named(tmp_path, monkeypatch, times):
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
+
+    def build(part):
+        (part / "variables").mkdir()
+        (part / "saved_model.pb").write_bytes(b"graph" * 40)
+        (part / "variables" / "data").write_bytes(bytes(range(256)))
+
+    folder = cache.prepared("modules/meadow", build)
+    record = tmp_path / "written" / "modules" / "meadow.json"
+    files = st.sampled_from([folder / "saved_model.pb", folder / "variables" / "data", record])
+
+    @cases(times, 60, files, EDITS, CUT)
+    def look(path, edits, cut):
+        with damage(path, edits, cut) as differs:
+            told = said(cache.DamagedError, cache.prepared, "modules/meadow", build)
+            assert told in ("", *cache.verify())
+            if path != record:
+                name = path.relative_to(folder)
+                assert told == f"{folder} is damaged ({name}). Delete it and run again." * differs
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["modules", "written"]
+
+
+@pytest.mark.tensorflow
+@RUNS
+def test_a_damaged_module_of_a_reader_s_own_is_loaded_or_named(tmp_path, times):
+    import tensorflow as tf
+
+    from helpers import HubLayer
+
+    folder, module = tmp_path / "module", tf.train.Checkpoint(kernel=tf.Variable(tf.ones([3, 4])))
+    module.__call__ = tf.function(lambda x: x @ module.kernel, input_signature=[tf.TensorSpec([None, 3])])
+    tf.saved_model.save(module, str(folder))
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+
+    @cases(times, 8, st.sampled_from(files), EDITS, CUT)
+    def look(path, edits, cut):
+        with damage(path, edits, cut):
+            told = said((RuntimeError, ValueError), HubLayer, str(folder))
+            assert not told or str(folder) in told
 
 
 def test_a_dataset_that_says_it_is_huge_is_refused_before_memory_is_taken(tmp_path):

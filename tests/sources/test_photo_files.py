@@ -69,6 +69,13 @@ def test_a_photo_of_one_colour_is_named(tmp_path, value, colour, size):
     assert len(told) == 1
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_twelve_bits_in_sixteen_of_which_the_file_says_nothing_are_named(tmp_path, name):
+    path = put(tmp_path / name, (RAMP * 4095).astype(np.uint16))
+    with pytest.warns(UserWarning, match=r"nearly all black \(its largest value is 4095 of 65535\)"):
+        photos.read(path)
+
+
 def test_a_dim_photo_and_a_leaf_on_white_are_not_named(tmp_path):
     leaf = np.full((90, 90, 3), 255, np.uint8)
     leaf[:20, :20] = 90

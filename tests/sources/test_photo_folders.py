@@ -89,7 +89,17 @@ def test_heic_that_can_not_be_read_is_named_with_its_cure(folder, name, monkeypa
 
 
 @pytest.mark.parametrize(
-    "name", ["Thumbs.db", ".DS_Store", "desktop.ini", "Icon\r", "notes.txt", "._IMG_0001.jpg", "x.XMP"]
+    "name",
+    [
+        "Thumbs.db",
+        ".DS_Store",
+        "desktop.ini",
+        "Icon\r",
+        "notes.txt",
+        "._IMG_0001.jpg",
+        "x.XMP",
+        "1.jpg:Zone.Identifier",
+    ],
 )
 def test_what_is_plainly_no_photo_is_passed_over(folder, name):
     (folder / "rose" / name).write_bytes(b"\0\x05\x16\x07 no photo")
@@ -152,6 +162,20 @@ def test_photos_beside_the_classes_are_named(folder):
     assert len(warned(folder, r"left out 1 photo beside the class folders, of no class: loose\.jpg")) == 18
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("page.jpg", b"<html>", r"1 photo beside the class folders, of no class: page\.jpg"),
+        ("a.HEIC", HEIC, r"1 photo beside the class folders, of no class: a\.HEIC"),
+        ("rose.zip", b"PK\x03\x04", r"1 file of no photo format: rose\.zip"),
+        ("clip.mp4", MP4, r"1 file of no photo format: clip\.mp4"),
+    ],
+)
+def test_what_else_lies_beside_the_classes_is_named(folder, name, content, told):
+    (folder / name).write_bytes(content)
+    assert len(warned(folder, f"left out {told}")) == 18
+
+
 @pytest.mark.parametrize("which", ["a photo", "all photos of a class", "a class folder", "in a folder below", "a loop"])
 def test_a_link_that_leads_nowhere_is_named(folder, which):
     names = {
@@ -193,7 +217,11 @@ def test_what_may_not_be_read_is_named(folder, name):
 
 @pytest.mark.parametrize(
     "parts",
-    [("train", "test"), ("train_images", "test_images"), ("Training", "Validation", "Test"), ("fold_1", "fold_2")],
+    [
+        *[("train", "test"), ("train_images", "test_images"), ("Training", "Validation", "Test"), ("fold_1", "fold_2")],
+        *[("seg_train", "seg_test"), ("x_train", "y_test"), ("TrainImages", "TestImages"), ("train2017", "val2017")],
+        *[("labeled", "unlabeled"), ("images", "masks")],
+    ],
 )
 def test_parts_of_a_split_are_not_taken_for_classes_in_silence(photo_folder, parts):
     folder = photo_folder(parts)
@@ -202,13 +230,36 @@ def test_parts_of_a_split_are_not_taken_for_classes_in_silence(photo_folder, par
     assert len(found) == 3 * len(parts)
 
 
-def test_parts_of_a_split_with_the_classes_inside_are_refused(photo_folder):
-    folder = photo_folder([f"{part}/{name}" for part in ("train", "val", "test") for name in CLASSES])
-    assert f"The classes lie in {folder}/test: name it, or merge" in refused(folder)
+@pytest.mark.parametrize("parts", [("test", "train", "val"), ("seg_test/seg_test", "seg_train/seg_train")])
+def test_parts_of_a_split_with_the_classes_inside_are_refused(photo_folder, parts):
+    folder = photo_folder([f"{part}/{name}" for part in parts for name in CLASSES])
+    assert f"The classes lie in {folder}/{parts[0]}: name it, or merge" in refused(folder)
+
+
+def test_beside_a_part_without_photos_the_split_is_still_said(photo_folder):
+    folder = photo_folder(("test_images", "train_images"))
+    (folder / "test_tfrecords").mkdir()
+    assert "no photo (it is empty)" in (said := refused(folder))
+    assert "every class is named like a part of a split" in said
+
+
+@pytest.mark.parametrize("names", [("x", "y"), ("rose_images", "iris_images"), ("contest", "invalid"), ("test", "oak")])
+def test_other_names_are_no_parts_of_a_split(photo_folder, names):
+    assert len(photos.load(photo_folder(names))) == 6
 
 
 def test_one_class_that_is_called_test_is_a_class(photo_folder):
     assert photos.load(photo_folder(("test", "rose"))).class_names == ("rose", "test")
+
+
+def test_of_several_places_where_the_classes_may_lie_all_are_said(photo_folder):
+    folder = photo_folder([f"archive/{part}/{name}" for part in ("test", "train") for name in CLASSES])
+    assert f"lie in {folder}/archive/test; {folder}/archive/train: name one of them" in refused(folder)
+
+
+def test_an_archive_that_was_not_unpacked_is_named(tmp_path):
+    (tmp_path / "flowers.zip").write_bytes(b"PK\x03\x04")
+    assert "may be in flowers.zip: unpack it" in refused(tmp_path)
 
 
 @pytest.mark.parametrize("inside", ["flowers", "a/b"])
@@ -255,6 +306,10 @@ def test_class_names_of_any_script_are_kept(folder, name):
     assert unicodedata.normalize("NFC", name) in photos.load(folder).class_names
 
 
+def test_class_folders_that_differ_only_in_case_are_named(photo_folder):
+    warned(photo_folder(("Rose", "iris", "rose")), "class folders differ only in case: Rose; rose")
+
+
 def test_two_class_folders_that_look_alike_are_refused(folder):
     for number, form in enumerate(("NFC", "NFD")):
         again = folder / unicodedata.normalize(form, "épi")
@@ -287,6 +342,11 @@ def test_what_a_file_called_jpg_really_is_is_said(folder, content, told):
 def test_a_camera_s_raw_file_is_not_taken_for_its_thumbnail(folder):
     (folder / "rose" / "a.NEF").write_bytes(photo(99, "TIFF"))
     assert "rose/a.NEF (a camera's raw file: save it as JPEG)" in refused(folder)
+
+
+def test_a_photo_that_only_icloud_has_is_named(folder):
+    (folder / "rose" / ".IMG_0009.HEIC.icloud").write_bytes(b"bplist00 and so on")
+    assert "rose/.IMG_0009.HEIC.icloud (a placeholder of iCloud, which keeps the photo: download it)" in refused(folder)
 
 
 def test_a_photo_of_200_megapixels_is_named_with_how_to_shrink_it(folder):
@@ -366,15 +426,25 @@ def test_names_are_compared_in_one_unicode_form(folder, on_disk, in_table):
 
 
 @pytest.mark.parametrize(
-    "name", ["groups.xlsx", "group.csv", "groups (1).csv", "Copy of groups.csv", "gruops.csv", "my_groups.csv"]
+    "name",
+    [
+        *["groups.xlsx", "group.csv", "groups (1).csv", "Copy of groups.csv", "gruops.csv", "my_groups.csv"],
+        *["groups", "groups.tab", "group.txt", "groups.json", "groups.csv.bak", "groups.csv~"],
+    ],
 )
 def test_a_table_that_looks_meant_is_never_ignored(folder, name):
     (folder / name).write_text("file,group\n")
     assert f"{name}: only groups.csv is read" in refused(folder)
 
 
+@pytest.mark.parametrize("name", ["rose/groups.csv", "rose/Table.csv.txt"])
+def test_a_table_in_a_class_folder_is_named(folder, name):
+    (folder / name).write_text("file,group\n")
+    warned(folder, f"tables are read beside the class folders, not in them: {name}")
+
+
 @pytest.mark.parametrize(
-    "name", ["vegetables.csv", "labels.csv", "train.csv", "notes.txt", "left_out.csv", "foods.csv"]
+    "name", ["vegetables.csv", "labels.csv", "train.csv", "notes.txt", "left_out.csv", "foods.csv", "tablets.pdf.txt"]
 )
 def test_another_table_is_no_matter(folder, name):
     (folder / name).write_text("a,b\n")

@@ -254,69 +254,76 @@ def train_all(contenders, size, train):
     "q3_choose": {
         "right": [
             """
-def cheapest(right, costs, margin, seed=0):
-    best = sorted(right, key=lambda name: right[name].sum())[-1]
+def cheapest(right, costs, margin, reference):
     for name in sorted(right, key=lambda name: costs[name]):
-        lost = int((right[best] & ~right[name]).sum())
-        gained = int((right[name] & ~right[best]).sum())
-        n = len(right[best])
+        lost = int((right[reference] & ~right[name]).sum())
+        gained = int((right[name] & ~right[reference]).sum())
+        n = len(right[reference])
         difference = (gained - lost) / n
         spread = np.sqrt((gained + lost) / n - difference**2) / np.sqrt(n)
-        if name == best or difference - 1.96 * spread > -margin:
+        if name == reference or difference - 1.96 * spread > -margin:
             return name
 """,
             """
-def cheapest(right, costs, margin, seed=0):
+def cheapest(right, costs, margin, reference):
     names = list(right)
     table = np.stack([right[name] for name in names]).astype("float64")
     n = table.shape[1]
-    best = table.mean(axis=1).argmax()
-    rng, lows = np.random.default_rng(seed), []
-    counts = rng.multinomial(n, np.full(n, 1 / n), size=3000)
-    differences = np.sort(counts @ (table - table[best]).T / n, axis=0)
+    counts = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=3000)
+    differences = np.sort(counts @ (table - right[reference]).T / n, axis=0)
     lows = differences[int(0.025 * 3000)]
-    fits = [i for i in range(len(names)) if lows[i] > -margin or i == best]
+    fits = [i for i in range(len(names)) if lows[i] > -margin or names[i] == reference]
     return names[fits[np.argmin([costs[names[i]] for i in fits])]]
+""",
+            # lesson 04's interval
+            """
+from scipy import stats
+
+def cheapest(right, costs, margin, reference):
+    fits = [reference]
+    for name in right:
+        gain = right[name].astype(float) - right[reference]
+        error = np.sqrt(((gain - gain.mean()) ** 2).sum() + 2) / len(gain)
+        if gain.mean() - stats.t.ppf(0.975, len(gain) - 1) * error > -margin:
+            fits.append(name)
+    return min(fits, key=costs.get)
 """,
         ],
         "wrong": [
             # the difference itself, without an interval
             """
-def cheapest(right, costs, margin, seed=0):
-    best = max(each.mean() for each in right.values())
-    return min((name for name in right if right[name].mean() > best - margin), key=costs.get)
+def cheapest(right, costs, margin, reference):
+    return min((name for name in right if right[name].mean() >= right[reference].mean() - margin), key=costs.get)
 """,
-            # the lenient reading: the interval reaches zero
+            # the lenient reading: the interval reaches above minus the margin
             """
-def cheapest(right, costs, margin, seed=0):
-    best = max(right, key=lambda name: right[name].mean())
-    draws = np.random.default_rng(seed).integers(len(right[best]), size=(2000, len(right[best])))
-    fits = [best]
+def cheapest(right, costs, margin, reference):
+    draws = np.random.default_rng(0).integers(len(right[reference]), size=(2000, len(right[reference])))
+    fits = [reference]
     for name in right:
-        difference = right[name].astype(float) - right[best]
+        difference = right[name].astype(float) - right[reference]
         if np.percentile(difference[draws].mean(axis=1), 97.5) >= -margin:
             fits.append(name)
     return min(fits, key=costs.get)
 """,
             # each drawn for itself: not paired
             """
-def cheapest(right, costs, margin, seed=0):
-    rng = np.random.default_rng(seed)
-    best = max(right, key=lambda name: right[name].mean())
-    fits = [best]
+def cheapest(right, costs, margin, reference):
+    rng = np.random.default_rng(0)
+    fits = [reference]
     for name in right:
         n = len(right[name])
         own = right[name][rng.integers(n, size=(2000, n))].mean(axis=1)
-        other = right[best][rng.integers(n, size=(2000, n))].mean(axis=1)
+        other = right[reference][rng.integers(n, size=(2000, n))].mean(axis=1)
         if np.percentile(own - other, 2.5) > -margin:
             fits.append(name)
     return min(fits, key=costs.get)
 """,
-            # compared with the dearest, which need not be the best
+            # compared with the dearest, which need not be the reference
             """
-def cheapest(right, costs, margin, seed=0):
+def cheapest(right, costs, margin, reference):
     dearest = max(costs, key=costs.get)
-    draws = np.random.default_rng(seed).integers(len(right[dearest]), size=(2000, len(right[dearest])))
+    draws = np.random.default_rng(0).integers(len(right[dearest]), size=(2000, len(right[dearest])))
     fits = [dearest]
     for name in right:
         difference = right[name].astype(float) - right[dearest]
@@ -326,12 +333,11 @@ def cheapest(right, costs, margin, seed=0):
 """,
             # the most accurate of those that qualify
             """
-def cheapest(right, costs, margin, seed=0):
-    best = max(right, key=lambda name: right[name].mean())
-    draws = np.random.default_rng(seed).integers(len(right[best]), size=(2000, len(right[best])))
-    fits = [best]
+def cheapest(right, costs, margin, reference):
+    draws = np.random.default_rng(0).integers(len(right[reference]), size=(2000, len(right[reference])))
+    fits = [reference]
     for name in right:
-        difference = right[name].astype(float) - right[best]
+        difference = right[name].astype(float) - right[reference]
         if np.percentile(difference[draws].mean(axis=1), 2.5) > -margin:
             fits.append(name)
     return max(fits, key=lambda name: right[name].mean())

@@ -5,10 +5,15 @@ import tensorflow as tf
 from layers import LABELS, PHOTOS, STRINGS, compiled, moved, photo_model, round_trip, text_model, values
 
 
+@pytest.fixture(scope="module")
+def strategy():
+    # One for all checks: a second one's sums get the first one's keys, and TensorFlow still holds their shapes.
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
 @pytest.mark.parametrize("trainable", [False, True])
 @pytest.mark.parametrize(("build", "inputs"), [(photo_model, PHOTOS), (text_model, STRINGS)], ids=["photos", "text"])
-def test_mirrored(build, inputs, trainable, tmp_path):
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+def test_mirrored(build, inputs, trainable, strategy, tmp_path):
     assert strategy.num_replicas_in_sync == 2
     with strategy.scope():
         model, layer = build(trainable)

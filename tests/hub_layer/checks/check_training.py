@@ -7,7 +7,6 @@ from layers import (
     LABELS,
     LAYER,
     LEGACY,
-    OURS,
     PAIRS,
     PHOTOS,
     STRINGS,
@@ -191,13 +190,6 @@ def test_a_signature_is_trained():
     after = [value for value in values(layer) if value.ndim == 4]
     assert len(layer.trainable_weights) == 3
     assert not np.array_equal(before[0], after[0])
-
-
-def test_nothing_to_train_is_said():
-    if not OURS:
-        pytest.skip("a message of HubLayer")
-    with pytest.warns(UserWarning, match="no trainable variables"):
-        make("no_variables", True)
 
 
 def test_no_variables():

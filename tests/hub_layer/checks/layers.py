@@ -32,6 +32,12 @@ TEXTS = ["a red flower", "the leaf has spots", "red", "leaf", "a", "spots spots"
 STRINGS = tf.constant(TEXTS)
 
 
+def bert_inputs():
+    """Return a batch for an encoder in BERT's style."""
+    ids = np.array([[1, 2, 3]] * 6, np.int32)
+    return {"input_word_ids": ids, "input_mask": np.ones_like(ids), "input_type_ids": np.zeros_like(ids)}
+
+
 def folder(name):
     return str(MODULES / name)
 

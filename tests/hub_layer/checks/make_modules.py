@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 v1 = tf.compat.v1
 root = Path(sys.argv[1])
@@ -110,6 +111,17 @@ reusable(
     keep=[table],
 )
 
+# An operation of tensorflow_text, put into the graph by name so that the package isn't needed here.
+reusable("text_operations", lambda texts: tf.strings.lower(texts), [((TEXTS,), {})])
+graph = root / "text_operations" / "saved_model.pb"
+model = saved_model_pb2.SavedModel.FromString(graph.read_bytes())
+for function in model.meta_graphs[0].graph_def.library.function:
+    for node in function.node_def:
+        if node.op == "StringLower":
+            node.op = "CaseFoldUTF8"
+            node.attr.clear()
+graph.write_bytes(model.SerializeToString())
+
 # BERT's style: a preprocessor turns strings into a dict of ids, an encoder turns that dict into a dict of vectors.
 LENGTH = 6
 
@@ -163,8 +175,13 @@ reusable(
     [embedding],
     [embedding],
 )
-ANY_LENGTH = tf.TensorSpec([None, None], tf.float32, name="inputs")
-reusable("unknown_length", lambda x: tf.concat([x, x[:, :1]], 1), [((ANY_LENGTH,), {})])
+length = tf.Variable(3, trainable=False)  # no shape inference reads a variable
+reusable(
+    "unknown_length",
+    lambda x: tf.reshape(tf.concat([x, x[:, :1]], 1), tf.stack([tf.shape(x)[0], length])),
+    [((PAIRS,), {})],
+    keep=[length],
+)
 reusable("two_sizes", lambda x: tf.reduce_sum(x, 1), [((tf.TensorSpec([None, size]),), {}) for size in (2, 3)])
 
 bare = tf.train.Checkpoint()

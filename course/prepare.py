@@ -1,0 +1,60 @@
+"""python -m course prepare: fetch and build what lessons need."""
+
+import multiprocessing
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+WORKERS = 3  # on two cores: while one waits for a download, two build; each takes up to 2 GB
+
+
+def prepare():
+    """Fetch and build every module, photo set and text set of the catalogues that is not there yet; say what was done.
+
+    The photo sets that are downloaded from elsewhere, up to 1.4 GB each, wait until photos.load asks for one.
+
+    Raises:
+        DamagedError: folders of the cache are not as they were written; all of them are named.
+    """
+    from helpers import photos, texts
+    from sources import cache, module_folders
+
+    start = time.monotonic()
+    if faults := cache.verify(quick=True):
+        raise cache.DamagedError("\n".join(faults))
+    together = {}  # what comes out of one package is built by one process, so that none waits for another's download
+    for name, entry in module_folders.catalogue().items():
+        if not module_folders.is_ready(name):
+            together.setdefault(entry["origins"][0]["package"], []).append(name)
+    with ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn"), _quiet) as pool:
+        jobs = [pool.submit(_make, each) for each in together.values()]
+        for catalogue, load in ((photos.catalogue(), photos.load), (texts.catalogue(), texts.load)):
+            for name, card in catalogue.items():
+                if "size" not in card:
+                    load(name)
+        done = list(cache.built)
+        try:
+            for job in as_completed(jobs):
+                done = [*done, *job.result()]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    said = ", ".join(done) if done else "nothing to download or build"
+    print(f"Prepared in {time.monotonic() - start:.0f} s: {said}.", flush=True)
+
+
+def _quiet():
+    """Bars of several processes would overwrite each other."""
+    os.environ["TQDM_DISABLE"] = "1"
+
+
+def _make(names):
+    """Prepare some modules in a process of its own; return what was built (list of str)."""
+    from sources import cache, module_folders
+
+    before = len(cache.built)
+    for name in names:
+        size = module_folders.entry(name)["origins"][0]["size"] / 1e6
+        print(f"{name}: a package of {size:.0f} MB is fetched, and the module built", flush=True)
+        module_folders.prepare(name)
+    return cache.built[before:]
