@@ -111,9 +111,14 @@ def _cell(metric):
     return "" if metric is None else "{value:.3f} [{low:.3f} {high:.3f}]".format(**metric)
 
 
+def kept():
+    """Return the lessons (list of str) whose run at full size is kept."""
+    return [stem for stem in FULL if (KEPT / f"{stem}.ipynb").exists()]
+
+
 def with_tables(page):
     """Return the page (str) with its tables as the kept runs have them."""
-    for stem in FULL:
+    for stem in kept():
         before, rest = page.split(f"<!-- {stem} -->")
         page = f"{before}<!-- {stem} -->\n{table(stem)}<!-- end of {stem} -->{rest.split(f'<!-- end of {stem} -->')[1]}"
     return page

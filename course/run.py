@@ -17,9 +17,9 @@ FULL = {  # lessons that have a run at full size: its parameters
     "04_species": {
         "photo_set": "flowers_3000",
         "image_size": 128,
-        "epochs": 40,
-        "tuning_epochs": 4,
-        "sizes": [10, 50, 100, 200],
+        "epochs": 30,
+        "tuning_epochs": 3,
+        "sizes": [10, 50, 200],
     },
     "05_disease": {"crop": "all", "image_size": 128, "tuning_epochs": 3},
 }

@@ -102,7 +102,7 @@ def test_at_full_size_the_download_and_the_time_are_said_before_anything_runs(le
     assert f"04_species at full size: {run.FULL_MINUTES['04_species']} min" in said[0]
     assert "_lab" not in said[0]  # what the other lesson would need
     done = nbformat.read(tmp_path / "build" / "04_species.ipynb", 4)
-    assert done.cells[-1].outputs[0].text == "flowers_3000 40\n"
+    assert done.cells[-1].outputs[0].text == "flowers_3000 30\n"
 
 
 def test_a_parameter_that_is_named_comes_before_the_one_of_a_full_size_run(lessons, tmp_path, capsys):

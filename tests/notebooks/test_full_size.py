@@ -31,7 +31,7 @@ TOLERANCE = 0.03  # of a balanced accuracy or an accuracy; where networks are tr
 TRAINED = 0.06
 
 
-@pytest.fixture(params=full_size.FULL)
+@pytest.fixture(params=full_size.kept())
 def kept(request):
     return request.param, nbformat.read(full_size.KEPT / f"{request.param}.ipynb", 4)
 
@@ -67,6 +67,10 @@ def test_a_reference_run_is_the_lesson_as_it_stands(kept):
     ]
 
 
+def test_lesson_05_has_a_reference_run():
+    assert "05_disease" in full_size.kept()
+
+
 def test_the_page_holds_what_the_reference_runs_found():
     page = full_size.PAGE.read_text()
     assert full_size.with_tables(page) == page
@@ -81,7 +85,7 @@ def test_the_field_is_harder_than_the_laboratory_in_every_crop():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("stem", full_size.FULL)
+@pytest.mark.parametrize("stem", full_size.kept())
 def test_a_fresh_run_at_full_size_finds_the_same(stem, tmp_path):
     if not LARGE.is_dir():
         pytest.skip("the photo sets at full size are not beside the repository")
