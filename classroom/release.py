@@ -19,7 +19,7 @@ STUDENTS = ASSIGNMENTS / "students"  # the README and the Makefile of what they 
 ZIP = (  # beside these and the assignments
     *("pyproject.toml", "environment.yml", "LICENSE*", "THIRD_PARTY.md"),
     *(f"requirements/{name}.txt" for name in ("core", "gpu", "npm", "uv")),
-    *("course/*.py", "helpers/*.py", "sources/*.py", "sources/*/*.py", "data/*.*"),
+    *("course/*.py", "helpers/*.py", "sources/*.py", "sources/*/*.py", "data/*.*", "data/sets/*.csv"),
     *("notebooks/*.ipynb", "notebooks/figures/*", "notebooks/full_size/*.ipynb", "hub_layer/README.md"),
     *(f"docs/{name}.md" for name in ("full_size", "glossary", "migrate", "sources")),  # to which lessons link
 )

@@ -183,7 +183,7 @@ def unpacked(tmp_path_factory, releases):
 def test_the_zip_has_all_that_students_need_and_no_solution(unpacked):
     names = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()}
     assert {f"notebooks/assignments/release/{name}/{name}.ipynb" for name in SOURCES} < names
-    assert {"README.md", "Makefile", "helpers/photos.py", "data/modules.toml", "requirements/core.txt"} < names
+    assert {"README.md", "Makefile", "helpers/photos.py", "data/modules.toml", "data/sets/maize_lab.csv"} < names
     assert {f"notebooks/{path.name}" for path in paths.lessons()} < names
     assert {name.split("/")[0] for name in names}.isdisjoint({"classroom", "tests", "bench"})
     assert not [name for name in names if "/cache/" in name or "/source/" in name]
