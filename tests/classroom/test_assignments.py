@@ -29,19 +29,6 @@ def releases():
     return release.generated(SOURCES.values())[0]
 
 
-@pytest.fixture(scope="session")
-def proved():
-    """Give a function that runs an assignment with all its answers, once in a session."""
-    done = {}
-
-    def of(name):
-        if name not in done:
-            done[name] = proofs.prove(nbformat.read(SOURCES[name], 4), answers_of(name))
-        return done[name]
-
-    return of
-
-
 def answers_of(name):
     path = paths.ROOT / "tests" / "classroom" / "answers" / f"{name}.py"
     spec = importlib.util.spec_from_file_location("answers", path)
@@ -55,15 +42,16 @@ def cells_of(name):
 
 
 @every
-def test_the_solution_scores_full_marks(name, proved):
-    reference, _ = proved(name)
+def test_the_solution_scores_full_marks(name):
+    reference, _ = proofs.prove(nbformat.read(SOURCES[name], 4), {})
     assert len(reference) >= 2
     assert {test: error for test, error in reference.items() if error} == {}
 
 
+@pytest.mark.long
 @every
-def test_right_answers_pass_and_wrong_ones_fail(name, proved):
-    _, others = proved(name)
+def test_right_answers_pass_and_wrong_ones_fail(name):
+    _, others = proofs.prove(nbformat.read(SOURCES[name], 4), answers_of(name))
     rejected = [
         (question, number, found) for question, kind, number, found in others if kind == "right" and any(found.values())
     ]
