@@ -75,8 +75,9 @@ def run(room, job: dict, folder: Path, kept: Path, page: Path | None) -> dict:
         writable += [shared, fonts]
     else:
         shutil.copytree(fonts, own / "fonts", dirs_exist_ok=True)
-        for path in (*shared.glob("[!w]*/[!.]*"), *shared.glob("written/*/*")):  # may be read; what a submission
-            linked = own / "cache" / path.relative_to(shared)  # computes, and the record of it, stay in its own folder
+        prepared = [path for path in shared.glob("*/[!.]*") if path.parent.name != "written"]
+        for path in (*prepared, *shared.glob("written/*/*")):  # may be read; what a submission computes, and the
+            linked = own / "cache" / path.relative_to(shared)  # record of it, stay in its own folder
             linked.parent.mkdir(parents=True, exist_ok=True)
             linked.symlink_to(path)
         shared, fonts = own / "cache", own / "fonts"

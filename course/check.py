@@ -103,11 +103,11 @@ def _module(folder):
 
 LOOKS = {  # parameters that may name something of the reader's own: what else they may name, and how it is checked
     "photo_set": (_sets, _photo_set),
-    "other_set": (_sets, _photo_set),
     "field_set": (_sets, _photo_set),
     "own_photo": (tuple, _photo),
     "own_module": (tuple, _module),
     "module": (_modules, _module),
     "candidates": (_modules, _module),
-    "audit_modules": (_modules, _module),
+    "reference": (_modules, _module),
+    "other_modules": (_modules, _module),
 }

@@ -1,12 +1,13 @@
 """What a run's parameters name is checked before anything else starts, and all that is wrong is said at once."""
 
+import re
 import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from course import check, run
+from course import check, paths, run
 from course.paths import CourseError
 
 
@@ -51,19 +52,27 @@ def test_what_names_nothing_of_one_s_own_stays_as_it_is(values):
     assert check.parameters(values) == values
 
 
+def test_every_parameter_of_a_lesson_that_names_photos_or_modules_is_checked():
+    import papermill
+
+    named = {name for lesson in paths.lessons() for name in papermill.inspect_notebook(str(lesson))}
+    inputs = re.compile("_set$|_photo$|modules?$|candidates|reference")
+    assert {name for name in named if inputs.search(name)} == set(check.LOOKS)
+
+
 def test_all_faults_are_said_at_once(photo_folder, tmp_path):
     folder = photo_folder()
     broken = folder / "oak" / "1.jpg"
     broken.write_bytes(broken.read_bytes()[:-300])
     with pytest.raises(CourseError) as raised:
         check.parameters(
-            {"photo_set": str(folder), "other_set": "flowrs", "own_photo": "none.jpg", "own_module": str(tmp_path)}
+            {"photo_set": str(folder), "field_set": "flowrs", "own_photo": "none.jpg", "own_module": str(tmp_path)}
         )
     lines = str(raised.value).splitlines()
     assert len(lines) == 4
     assert "1 of 6 photos can't be decoded" in lines[0]
     assert "photos.readable" in lines[0]
-    assert "-p other_set flowrs: no photo set and no folder is called so. The sets are flowers, " in lines[1]
+    assert "-p field_set flowrs: no photo set and no folder is called so. The sets are flowers, " in lines[1]
     assert "is missing: there is no such file" in lines[2]
     assert "no SavedModel folder" in lines[3]
 
