@@ -103,7 +103,7 @@ def check(python, layer, folder, results, files=tuple(SUBJECTS)):
     environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(CHECKS), "PYTHONDONTWRITEBYTECODE": "1"}
     if layer == "hub.KerasLayer":
         environment["TF_USE_LEGACY_KERAS"] = "1"
-    command = [python, "-m", "pytest", "-q", "--noconftest", "-p", "conftest", "-p", "no:cacheprovider"]
+    command = [python, "-m", "pytest", "-q", "--noconftest", "-p", "keep_results", "-p", "no:cacheprovider"]
     command += ["-c", os.devnull, "--rootdir", CHECKS]
     for replicas in (1, 2):
         environment["REPLICAS"] = str(replicas)
