@@ -13,24 +13,44 @@ from IPython.display import display
 from helpers.photos import PhotoSet
 from sources import photo_files
 
-GREEN, GREY, DARK, ACCURACY = "#2a7f3f", "#9aa0a6", "#5f6368", "accuracy, with its 95 % interval"
+GREEN, GREY, DARK, ACCURACY = "#2a7f3f", "#9aa0a6", "#5f6368", "accuracy, with its 95% interval"
 Intervals = dict[str, tuple[float, float, float]]  # {name: (value, low, high)}
+OPEN = ("CC BY 4.0", "MIT", "Apache 2.0")  # licences of single photos in a set's table that let us publish them
 plt.rcParams |= {"axes.titlesize": 10, "axes.labelsize": 8, "figure.constrained_layout.use": True}
 
 
 def show(figure: plt.Figure, alt: str, photo_set: PhotoSet | None = None, save: str | None = None):
-    """Display a figure as PNG with alt text and credit, and close it. save: its file name under notebooks/figures."""
-    card = photo_set.card if photo_set else {"show": True}
-    if card.get("credit"):
-        figure.supxlabel(f"Photos: {card['credit']}", fontsize=7, color=DARK)
+    """Display a figure as PNG with alt text and credit, and close it.
+
+    photo_set: the photos in it.  save: its file name under notebooks/figures.
+    """
+    if photo_set and (credit := _credit(photo_set)):
+        figure.supxlabel(textwrap.fill(f"Photos: {credit}", int(16 * figure.get_figwidth())), fontsize=7, color=DARK)
     picture = io.BytesIO()
     with warnings.catch_warnings(record=True) as told:
         figure.savefig(picture, dpi=100, bbox_inches="tight", metadata={"Software": None})
     if any("missing from font" in str(each.message) for each in told):
         print("The font of this figure lacks letters of these names, so they are shown as boxes.")
     plt.close(figure)
-    marks = {"image/png": {"alt": alt}, "course": {"publish": card.get("show", False), "save": save}}
+    publish = photo_set is None or bool(_publishable(photo_set).all())
+    marks = {"image/png": {"alt": alt}, "course": {"publish": publish, "save": save}}
     display({"image/png": picture.getvalue(), "text/plain": alt}, raw=True, metadata=marks)
+
+
+def _publishable(photo_set):
+    """Return which photos a committed output may show, bool [n]: by their own licence, or else by their set's."""
+    if photo_set.table is None or "licence" not in photo_set.table:
+        return np.full(len(photo_set), photo_set.card.get("show", False))
+    return photo_set.table.licence.isin(OPEN).to_numpy()
+
+
+def _credit(photo_set):
+    """Return who made the photos, and where each has a licence of its own, its sheet and that."""
+    credit, table = photo_set.card.get("credit", ""), photo_set.table
+    if table is None or "licence" not in table:
+        return credit
+    sheets = dict.fromkeys(f"{sheet} ({licence})" for sheet, licence in zip(table.sheet, table.licence, strict=True))
+    return f"{credit}: {', '.join(sheets)}"
 
 
 def _photo(axis, photo_set, row, size=None, **labels):
@@ -55,8 +75,8 @@ def _intervals(axis, results, commonest, **labels):
     said = "; ".join(f"{name} {value:.3f}, {low:.3f} to {high:.3f}" for name, (value, low, high) in results.items())
     if commonest is not None:
         axis.axvline(commonest, color=GREY, linestyle="--")
-        axis.text(commonest, -0.75, " always the commonest class", color=DARK, fontsize=8, va="center")
-        said += f"; always the commonest class {commonest:.3f}"
+        axis.text(commonest, -0.75, " always the most common class", color=DARK, fontsize=8, va="center")
+        said += f"; always the most common class {commonest:.3f}"
     axis.set_yticks(range(len(results)), results, fontsize=9)
     axis.set(xlim=(0, 1), ylim=(len(results) - 0.5, -0.5 if commonest is None else -1.0), **labels)
     axis.spines[["top", "right"]].set_visible(False)
@@ -77,9 +97,10 @@ def _spoken(names, values, form=".2f"):
 
 
 def photo_grid(photo_set: PhotoSet, rows: Sequence | None = None, captions: list | None = None, columns: int = 6):
-    """Show photos of a set: rows are positions (default: the first of each class), captions theirs."""
+    """Show photos of a set: rows are positions (default: one of each class, openly licensed if there is one)."""
     if rows is None:
-        rows = np.unique(photo_set.labels, return_index=True)[1]
+        open_first = np.argsort(~_publishable(photo_set), kind="stable")
+        rows = open_first[np.unique(photo_set.labels[open_first], return_index=True)[1]]
     captions = captions or [photo_set.class_names[photo_set.labels[row]] for row in rows]
     side, across = 11 / columns, min(columns, len(rows))
     lines = -(-len(rows) // across)
@@ -91,7 +112,7 @@ def photo_grid(photo_set: PhotoSet, rows: Sequence | None = None, captions: list
         axis.set_title("\n".join(textwrap.fill(line, 120 // columns) for line in caption.splitlines()), fontsize=9)
     said = ", ".join(caption.replace("\n", " ") for caption in captions)
     number, name = photo_files.counted(len(rows), "photo"), photo_set.card.get("name", "a folder")
-    show(figure, f"{number} of {name}: {said}.", photo_set)
+    show(figure, f"{number} of {name}: {said}.", photo_set.take(rows))
 
 
 def top_names(photo_set: PhotoSet, row: int, names: list, probabilities: Sequence, title: str, save: str | None = None):
@@ -99,7 +120,8 @@ def top_names(photo_set: PhotoSet, row: int, names: list, probabilities: Sequenc
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), width_ratios=[1, 1.6])
     _photo(left, photo_set, row)
     _bars(right, names, probabilities, title=title)
-    show(figure, f"A photo, and beside it as bars: {title}: {_spoken(names, probabilities)}.", photo_set, save)
+    said = f"A photo, and beside it as bars: {title}: {_spoken(names, probabilities)}."
+    show(figure, said, photo_set.take([row]), save)
 
 
 def bars(panels: dict[str, tuple], xlabel: str = "probability", best: float = 1.0):
@@ -115,7 +137,7 @@ def accuracies(results: Intervals, commonest: float | None = None, title: str = 
     """Show values with their intervals; commonest: the accuracy of always naming the most common class, as a line."""
     figure, axis = plt.subplots(figsize=(7, 0.8 + 0.36 * len(results)))
     said = _intervals(axis, results, commonest, title=title, xlabel=xlabel)
-    show(figure, f"{title or 'Accuracies'} with 95 % intervals: {said}.")
+    show(figure, f"{title or 'Accuracies'} with 95% intervals: {said}.")
 
 
 def curves(series: dict[str, tuple], x: Sequence[float], xlabel: str, title: str):

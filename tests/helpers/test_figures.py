@@ -1,9 +1,11 @@
 """A figure says in words what it shows, credits its photos, and marks what may not be published."""
 
+import dataclasses
 import types
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -47,9 +49,19 @@ def test_a_figure_of_photos_has_its_words_and_its_set_decides_whether_it_is_publ
     assert shown[0][0]["image/png"] != shown[1][0]["image/png"]  # the credit is in the picture
 
 
+def test_a_photo_with_a_licence_of_its_own_is_published_by_that(trees, shown):
+    licences = ["unknown", "MIT", "MIT", "unknown", "unknown", "unknown"]  # three oaks, three pines
+    table = pd.DataFrame({"sheet": ["a sheet"] * 6, "licence": licences})
+    trees = dataclasses.replace(trees, table=table, card={"show": True, "credit": "A. Gardener"})
+    figures.photo_grid(trees, [1, 2])
+    figures.photo_grid(trees)  # no pine may be shown
+    figures.photo_grid(trees.take([0, 1]))  # of two oaks the one that may be
+    assert [metadata["course"]["publish"] for _, metadata in shown] == [True, False, True]
+
+
 PLAIN = {
     "bars": (({"one": (["a_b"], [0.25])},), "Bar charts of probability. one: a_b 0.25."),
-    "accuracies": ((HEADS, 0.3, "Heads"), "Heads with 95 % intervals: a head 0.900, 0.800 to 0.950; another 0.500, "),
+    "accuracies": ((HEADS, 0.3, "Heads"), "Heads with 95% intervals: a head 0.900, 0.800 to 0.950; another 0.500, "),
     "curves": (({"m": ([0.1, 0.5], [0, 0], [1, 1])}, [1, 5], "photos", "T"), "T, accuracy by photos. m: 0.10 at 1, "),
     "training_curve": (
         (types.SimpleNamespace(history={"loss": [2.0, 0.5], "accuracy": [0.1, 0.75]}),),
