@@ -4,6 +4,8 @@ import json
 import tomllib
 import types
 
+import numpy as np
+
 from sources.catalogues import DATA, source
 
 NOTEBOOKS = DATA.parent / "notebooks"
@@ -15,8 +17,9 @@ def show_metrics(lesson: str, photo_set, module: str, label: str, **metrics) -> 
     """Display a lesson's metrics for machines and for people.
 
     photo_set: a PhotoSet or its name.  label: what the main metric is, in a few words.  metrics: one of them named
-    main. An evaluation.Result counts as its accuracy; others are (value, low, high, n), (value, low, high) or a number;
-    low and high are None where there is no interval. Raises ValueError for anything else.
+    main. An evaluation.Result counts as its accuracy, and so does a bool array [n], which photos are right. Others are
+    (value, low, high, n), (value, low, high) or a number; low and high are None where there is no interval. Raises
+    ValueError for anything else.
     """
     name = photo_set if isinstance(photo_set, str) else photo_set.card["name"]
     payload = {"lesson": lesson, "source": source(), "photo_set": name, "module": module, "label": label}
@@ -28,10 +31,16 @@ def _row(name, metric):
     """Return a metric as plain numbers: {value, low, high, n}."""
     if hasattr(metric, "accuracy"):
         metric = (metric.accuracy, *metric.interval, len(metric.labels))
+    elif isinstance(metric, np.ndarray):
+        from helpers import evaluation  # the command line does without scikit-learn
+
+        metric = (*evaluation.proportion(metric), len(metric))
     elif not isinstance(metric, (tuple, list)):
         metric = (metric, None, None, 1)
     if len(metric) not in (3, 4):
-        raise ValueError(f"metric {name} is {metric!r}: a Result, (value, low, high, n) or a number is needed.")
+        raise ValueError(
+            f"metric {name} is {metric!r}: a Result, a bool array, (value, low, high, n) or a number is needed."
+        )
     value, low, high, n = (*metric, None)[:4]
     numbers = {"value": value, "low": low, "high": high}
     return {key: each if each is None else float(each) for key, each in numbers.items()} | {"n": n and int(n)}
@@ -72,12 +81,13 @@ def claims(lesson: str = "") -> str:
     lines = ["| the article's words | what we test | lesson | verdict | figure |", "|---|---|---|---|---|"]
     for row in tomllib.loads((DATA / "claims.toml").read_text()).values():
         if lesson in ("", row["lesson"]):
-            verdict, figure = judge(row, _metrics(row.get("run", row["lesson"])))
+            verdict, figure = judge(row, metrics(row.get("run", row["lesson"])))
             lines.append(f"| “{row['quote']}” | {row['claim']} | {row['lesson'][:2]} | {verdict} | {figure} |")
     return "\n".join(lines) + "\n"
 
 
-def _metrics(lesson):
+def metrics(lesson: str) -> dict[str, dict]:
+    """Return a lesson's metrics, {name: {value, low, high, n}}: of this process, or of its committed run, if any."""
     committed = NOTEBOOKS / f"{lesson}.ipynb"
     found = _reported.get(lesson) or (metrics_of(json.loads(committed.read_text())) if committed.exists() else {})
     return found.get("metrics", {})

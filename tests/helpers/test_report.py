@@ -38,7 +38,13 @@ def test_a_metric_may_be_a_result_a_comparison_or_a_number(displayed):
     result = evaluation.scored([0, 0, 1, 0], [0, 0, 1, 1])
     gain = tuple(np.float32([0.1, 0.0, 0.2]))
     plants = SimpleNamespace(card={"name": "flowers"})
-    report.show_metrics("00", plants, "m", "l", main=result, gain=gain, seen=(*gain, np.int64(7)), runs=np.True_)
+    more = {
+        "gain": gain,
+        "seen": (*gain, np.int64(7)),
+        "runs": np.True_,
+        "right": result.predictions[0] == result.labels,
+    }
+    report.show_metrics("00", plants, "m", "l", main=result, **more)
     payload = json.loads(json.dumps(displayed[0][0][report.METRICS]))  # numpy's numbers would not pass
     low, high = result.interval
     assert payload["photo_set"] == "flowers"
@@ -47,6 +53,7 @@ def test_a_metric_may_be_a_result_a_comparison_or_a_number(displayed):
         "gain": {"value": pytest.approx(0.1), "low": 0, "high": pytest.approx(0.2), "n": None},
         "seen": {"value": pytest.approx(0.1), "low": 0, "high": pytest.approx(0.2), "n": 7},
         "runs": {"value": 1, "low": None, "high": None, "n": 1},
+        "right": {"value": 0.75, "low": low, "high": high, "n": 4},
     }
 
 
