@@ -16,7 +16,7 @@ from course.run import run
 
 def main(arguments=None):
     """Run one command; a problem that a person can fix ends in one message, without a traceback."""
-    given = _parser().parse_args(arguments)
+    given = _parser().parse_args((sys.argv[1:] if arguments is None else arguments) or ["--help"])
     try:
         if given.call is not doctor:  # which says itself what is wrong with a platform
             check_platform()
@@ -49,6 +49,7 @@ def _parser():
     added.add_argument("names", nargs="*", metavar="LESSON", help="for instance 01 or 01_official_model (default: all)")
     added.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="parameters")
     added.add_argument("--full", action="store_true", help="04 and 05 on thousands of photos, downloaded before")
+    added.add_argument("--resume", action="store_true", help="go on with the last run: what failed or never ran")
     added = command("refresh", refresh_all, "run lessons in place, as they are committed (TIMINGS=1: timing cells too)")
     added.add_argument("names", nargs="*", metavar="LESSON")
     command("lock", lock, "compile pyproject.toml into requirements/")

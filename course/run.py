@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -26,7 +27,7 @@ FULL = {  # lessons that have a run at full size: its parameters
 FULL_MINUTES = {"04_species": 40, "05_disease": 24}  # on two CPU cores; 05 measured, 04 estimated
 
 
-def run(names=(), parameters=(), full=False):
+def run(names=(), parameters=(), full=False, resume=False):
     """Run lessons with papermill into build/, report every one, and end with a table and build/results.json.
 
     What all lessons need is prepared beforehand; a lesson that is named prepares only what it uses.
@@ -35,32 +36,60 @@ def run(names=(), parameters=(), full=False):
         names: of lessons, for instance 01 or 01_official_model; all if there is none.
         parameters: (name, value as text) of parameters that every one of them has.
         full: run those of FULL on their photo sets at size, and say before what that downloads and how long it takes.
+        resume: go on with the last run, as it was asked: only lessons that failed, or were never reached, run.
 
     Raises:
         CourseError: no such lesson or parameter, or a lesson failed. All others have run.
     """
-    paths = lessons(names)
-    values = {name: _value(name, text) for name, text in parameters}
+    asked, rows = {"names": list(names), "parameters": list(parameters), "full": full}, []
+    if resume:
+        asked, rows = _last(asked)
+    paths = lessons(asked["names"])
+    values = {name: _value(name, text) for name, text in asked["parameters"]}
     _check_parameters(paths, values)
     values = check.parameters(values)
-    large = {path.stem: FULL[path.stem] for path in paths if full and path.stem in FULL}
+    done = {row["lesson"] for row in rows}
+    paths = [path for path in paths if path.stem not in done]
+    large = {path.stem: FULL[path.stem] for path in paths if asked["full"] and path.stem in FULL}
     if large:
         print(_announced(large), flush=True)
-    if not names:
+    if not asked["names"]:
         prepare()
     BUILD.mkdir(exist_ok=True)
-    rows = [_run_one(path, large.get(path.stem, {}) | values) for path in paths]
+    for path in paths:
+        rows.append(_run_one(path, large.get(path.stem, {}) | values))
+        (BUILD / "run.json").write_text(json.dumps({"asked": asked, "rows": rows}))
+    rows.sort(key=lambda row: row["lesson"])
     (BUILD / "results.json").write_text(json.dumps([row["metrics"] for row in rows if row["metrics"]], indent=1) + "\n")
-    width, wide = max(len(row["lesson"]) for row in rows), max(len(row["main"]) for row in rows)
-    print(f"\n{'lesson':{width}}  seconds  {'main metric':{wide}}  look at")
-    for row in rows:
-        print(f"{row['lesson']:{width}}  {row['seconds']:7.0f}  {row['main']:{wide}}  build/{row['lesson']}.ipynb")
-    print(f"{'all lessons':{width}}  {sum(row['seconds'] for row in rows):7.0f}")
+    print(_table(rows))
     if failed := [row["lesson"] for row in rows if row["failed"]]:
         raise CourseError(
             f"{len(failed)} of {len(rows)} lessons failed: {', '.join(failed)}. The notebook in build/ shows "
-            "the cell; `python -m course doctor` checks this machine."
+            "the cell; `python -m course doctor` checks this machine, and `python -m course run --resume` goes on here."
         )
+
+
+def _last(asked):
+    """Return what the last run was asked, and its lessons that are done."""
+    if any(asked.values()):
+        raise CourseError("--resume goes on with the last run as it was asked: leave out lessons, -p and --full.")
+    if not (BUILD / "run.json").exists():
+        raise CourseError("build/ has no run to go on with; `python -m course run` starts one.")
+    last = json.loads((BUILD / "run.json").read_text())
+    return last["asked"], [row for row in last["rows"] if not row["failed"]]
+
+
+def _table(rows):
+    """Return seconds and main result of each lesson, in at most 100 columns, and what to open next."""
+    width = max(len(row["lesson"]) for row in rows)
+    lines = [f"\n{'lesson':{width}}  seconds  main result"]
+    for row in rows:
+        start = f"{row['lesson']:{width}}  {row['seconds']:7.0f}  "
+        lines.append(textwrap.fill(row["main"], 100, initial_indent=start, subsequent_indent=" " * len(start)))
+    lines.append(f"{'all':{width}}  {sum(row['seconds'] for row in rows):7.0f}")
+    return "\n".join(
+        [*lines, f"\nOpen build/{rows[0]['lesson']}.ipynb to see a lesson as it ran, or `make lab` to change one."]
+    )
 
 
 def _announced(large):

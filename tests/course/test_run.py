@@ -127,7 +127,7 @@ def test_the_command_line_takes_full(monkeypatch):
     monkeypatch.setattr(commands, "run", lambda **given: taken.append(given))
     taken = []
     commands.main(["run", "--full", "04", "05"])
-    assert taken == [{"names": ["04", "05"], "parameters": [], "full": True}]
+    assert taken == [{"names": ["04", "05"], "parameters": [], "full": True, "resume": False}]
 
 
 def test_a_lesson_that_fails_is_reported_and_the_others_still_run(lessons, tmp_path, capsys):
@@ -142,6 +142,49 @@ def test_a_lesson_that_fails_is_reported_and_the_others_still_run(lessons, tmp_p
     (kept,) = json.loads((tmp_path / "build" / "results.json").read_text())
     assert kept.pop("seconds") >= 0
     assert kept == METRICS
+
+
+def test_a_run_goes_on_where_it_failed(lessons, tmp_path, capsys):
+    flag = tmp_path / "fixed"
+    broken = f"import pathlib; pathlib.Path({str(flag)!r}).read_text(); print(epochs)"
+    good = f"pathlib.Path({str(flag)!r}).exists()"
+    lessons(
+        _00_good=notebook(parameters("epochs = 5"), f"import pathlib; assert not {good}", SHOWS),
+        _01_broken=notebook(parameters("epochs = 5"), broken),
+    )
+    with pytest.raises(CourseError, match=r"1 of 2 lessons failed: 01_broken\..*run --resume"):
+        run.run(["00", "01"], [("epochs", "7")])
+    flag.touch()
+    run.run(resume=True)  # 00 would fail now: it isn't run again
+    assert nbformat.read(tmp_path / "build" / "01_broken.ipynb", 4).cells[-1].outputs[0].text == "7\n"
+    table = capsys.readouterr().out.split("main result")[-1]
+    assert "00_good" in table
+    assert "01_broken" in table
+
+
+def test_what_can_not_be_resumed_is_said(lessons):
+    lessons(_00_good=notebook("print(1)"))
+    with pytest.raises(CourseError, match=r"build/ has no run to go on with"):
+        run.run(resume=True)
+    with pytest.raises(CourseError, match="leave out lessons"):
+        run.run(["00"], resume=True)
+
+
+def test_the_table_of_a_run_fits_a_terminal():
+    rows = [{"lesson": "07_swap_the_backbone", "seconds": 12345, "main": "0.900 [0.852 0.934] accuracy of a head " * 5}]
+    table = run._table(rows)
+    assert max(map(len, table.splitlines())) <= 100
+    assert "build/07_swap_the_backbone.ipynb" in table
+
+
+def test_the_command_line_alone_says_what_there_is(capsys):
+    with pytest.raises(SystemExit) as ended:
+        commands.main([])
+    assert not ended.value.code
+    told = capsys.readouterr().out
+    assert len(told.splitlines()) <= 24
+    for command in ("install", "check", "prepare", "run", "refresh", "lock", "doctor"):
+        assert f"\n    {command} " in told
 
 
 def test_a_lesson_whose_kernel_dies_is_reported_and_the_others_still_run(lessons, tmp_path):

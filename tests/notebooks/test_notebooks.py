@@ -1,9 +1,15 @@
 """Every lesson runs with quick parameters, and what is committed is fit to be read and published."""
 
+import functools
 import itertools
+import json
 import re
+import shutil
+import subprocess
+import sys
 
 import nbformat
+import numpy as np
 import pytest
 
 from course import paths, refresh
@@ -166,14 +172,39 @@ def outputs_of(notebook):
     return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
 
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    """Give a function of a lesson's path that runs it with quick parameters, once, and returns its metrics."""
+    return functools.cache(lambda lesson: quick_run(lesson, tmp_path_factory.mktemp("quick")))
+
+
 @pytest.mark.tensorflow
-def test_every_lesson_runs_with_quick_parameters(lesson, tmp_path):
+def test_every_lesson_runs_with_quick_parameters(lesson, quick):
     import papermill
 
     assert set(QUICK[lesson.stem]) <= set(papermill.inspect_notebook(str(lesson)))
-    metrics = quick_run(lesson, tmp_path)
+    metrics = quick(lesson)
     for name, (low, high) in RANGES[lesson.stem].items():
         assert low <= metrics[name]["value"] <= high, name
+
+
+@pytest.mark.tensorflow
+def test_the_exported_model_names_a_photo_in_an_empty_folder_with_tensorflow_alone(quick, tmp_path):
+    quick(paths.NOTEBOOKS / "04_species.ipynb")
+    flowers, empty = photos.load("flowers"), tmp_path / "elsewhere"
+    shutil.copytree(paths.BUILD / "species_quick", empty / "model")
+    row = flowers.class_names.index("calendula")
+    shutil.copy(flowers.paths[np.flatnonzero(flowers.labels == row)[0]], empty / "photo.png")
+    program = (empty / "model" / "name_photo.py").read_text()
+    foreign = "\nassert not {'helpers', 'course', 'sources', 'tensorflow_hub'} & set(sys.modules)\n"
+    (empty / "model" / "name_photo.py").write_text(program + foreign)
+    command = [sys.executable, "-I", "model/name_photo.py", "photo.png"]
+    answer = subprocess.run(command, cwd=empty, capture_output=True, text=True, timeout=120)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith("calendula, ")
+    about = json.loads((empty / "model" / "assets.extra" / "about.json").read_text())
+    assert about["class_names"] == list(flowers.class_names)
+    assert about["input_size"] == 224
 
 
 @pytest.mark.long
