@@ -259,3 +259,15 @@ def test_forms_and_hooks_can_be_used():
         assert program.parent == Path(".venv/bin")
         assert Path(sys.executable).with_name(program.name).exists()
     assert yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())["version"] == 2
+
+
+def test_each_term_of_the_glossary_is_in_its_lesson():
+    rows = re.findall(
+        r"^\| ([^|]+?) \| [^|]+ \| \[\d\d\]\(\.\./(.+?)\) \|$", (ROOT / "docs" / "glossary.md").read_text(), re.M
+    )
+    assert len(rows) > 60
+    assert [term for term, _ in rows] == sorted((term for term, _ in rows), key=str.lower)
+    for term, lesson in rows:
+        cells = json.loads((ROOT / lesson).read_text())["cells"]
+        text = " ".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+        assert term.rstrip("s").lower() in text.lower(), (term, lesson)
