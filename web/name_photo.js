@@ -1,10 +1,10 @@
 // Names a photo in the browser. This page loads the files of its own folder and sends nothing.
 
 const LARGEST = 2048; // pixels a side: on phones a canvas must not be larger
-const SHOWN = 10; // names
+const SHOWN = 5; // names
 const here = (name) => new URL(name, import.meta.url).href;
 const element = (id) => document.getElementById(id);
-const percent = (part) => `${Math.round(100 * part)}%`;
+const percent = (part) => (part > 0 && part < 0.005 ? '<1%' : `${Math.round(100 * part)}%`);
 let about, model, Tensor; // set by start()
 let asked = 0; // how many photos were given: only the answer to the last one is shown
 
@@ -43,7 +43,7 @@ function resize({width, height, data}, size) {
     for (let y = 0; y < height; y++) for (let colour = 0; colour < 3; colour++) {
       let sum = 0;
       for (let k = 0; k < weights.length; k++) sum += weights[k] * data[(y * width + first + k) * 4 + colour];
-      narrow[(y * size + x) * 3 + colour] = sum;
+      narrow[(y * size + x) * 3 + colour] = Math.round(sum); // halves up: the array alone rounds them to even
     }
   });
   triangles(height, size).forEach(({first, weights}, y) => {
@@ -102,7 +102,7 @@ function show(file, photo, probabilities, similar, milliseconds) {
   URL.revokeObjectURL(element('view').src);
   element('view').src = URL.createObjectURL(file);
   element('view').alt = `Your photo, ${file.name}`;
-  element('caption').textContent = none ? 'If it had to choose one of its names' : 'Probability of each name';
+  element('caption').textContent = none ? 'If it had to choose one of its names' : 'The most likely names';
   element('answer').className = none ? 'none' : '';
   element('names').replaceChildren(...ranked.slice(0, SHOWN).map(({name, part}) => {
     const row = document.createElement('tr');
@@ -118,7 +118,7 @@ function show(file, photo, probabilities, similar, milliseconds) {
     : `Most likely ${best.name} (${percent(best.part)}), then ${second.name} (${percent(second.part)}).`;
   element('facts').textContent = [
     photo.shrunk && `Your photo has ${(photo.width * photo.height / 1e6).toFixed(0)} megapixels and was made smaller first.`,
-    about.rule && `Its similarity is ${similar.toFixed(2)}; from ${about.rule.least_similarity.toFixed(2)} on a photo is named.`,
+    about.rule && `Similarity ${similar.toFixed(2)}; a photo is named from ${about.rule.least_similarity.toFixed(2)} on.`,
     `It took ${Math.round(milliseconds)} ms.`,
   ].filter(Boolean).join(' ');
 }
@@ -157,7 +157,7 @@ function tellAbout() {
   element('measured').replaceChildren(...[
     `photos of its own classes that are refused: ${counted(false_refusals)}`,
     ...Object.entries(false_names).map(([set, counts]) => `${set.replaceAll('_', ' ')} that get a name: ${counted(counts)}`),
-    `photos of a class that the rule doesn’t know, and that get a name: ${counted(unknown_class_named)}`,
+    `photos of a class that was left out, and that get the name of another: ${counted(unknown_class_named)}`,
   ].map((text) => Object.assign(document.createElement('li'), {textContent: text})));
 }
 
