@@ -91,7 +91,8 @@ def _rule(content, names, size, photo_set):
     trained_on = photos.load(photo_set)
     if list(trained_on.class_names) != names:
         raise CourseError(
-            f"--photos {photo_set} has the classes {', '.join(trained_on.class_names)}; the model's are others."
+            f"--photos {photo_set} has the classes {', '.join(trained_on.class_names)}; "
+            f"the model has {', '.join(names)}."
         )
     some = photos.subsample(trained_on, MOST)
     sets = {name: photos.load(name) for name in OTHERS if name != trained_on.card["name"]}
