@@ -19,13 +19,20 @@ def build(model: Path, photo_set: str | None = None) -> Path:
 
     names, size, content = _read(model)
     content = lite_files.with_vector(content)
-    about = {"class_names": names, "input_size": size, **_rule(content, names, size, photo_set)}
+    about = {"class_names": names, "input_size": size}
+    if trained_on := _trained_on(names, photo_set):
+        credits = trained_on.paths[0].parent.parent / "credits.csv"  # a row for each photo and its photographer
+        about["photos"] = {key: trained_on.card[key] for key in ("name", "licence", "credit")}
+        about["photos"]["credits"] = credits.exists()
+        about["rule"] = _rule(content, size, trained_on)
     BUILD.mkdir(exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=BUILD, prefix=".demo-"))
     try:
         shutil.copytree(WEB, part, dirs_exist_ok=True)
         (part / "model.tflite").write_bytes(content)
         (part / "model.json").write_text(json.dumps(about), encoding="utf-8")
+        if about.get("photos", {}).get("credits"):
+            shutil.copy(credits, part)
         _copy_runtime(part / "litert")
         part.chmod(0o755)
         shutil.rmtree(DEMO, ignore_errors=True)
@@ -76,8 +83,8 @@ def _converted(folder, size):
     return lite_files.convert(lambda photo: model.serve(tf.cast(tf.round(photo * 255), tf.uint8)), size)
 
 
-def _rule(content, names, size, photo_set):
-    """Return what the page says of the training photos, and its rule for "none of these", if they are known."""
+def _trained_on(names, photo_set):
+    """Return the PhotoSet that a model of these classes was trained on, or None where nothing says which."""
     from helpers import photos
 
     if photo_set is None:
@@ -85,20 +92,24 @@ def _rule(content, names, size, photo_set):
         photo_set = next((name for name, classes in packaged.items() if classes == names), None)
     if photo_set is None:
         print('The page can\'t say "none of these": which photos was it trained on? Add --photos SET_OR_FOLDER.')
-        return {}
-    from course import none_of_these
-
-    trained_on = photos.load(photo_set)
-    if list(trained_on.class_names) != names:
+        return None
+    found = photos.load(photo_set)
+    if list(found.class_names) != names:
         raise CourseError(
-            f"--photos {photo_set} has the classes {', '.join(trained_on.class_names)}; "
-            f"the model has {', '.join(names)}."
+            f"--photos {photo_set} has the classes {', '.join(found.class_names)}; the model has {', '.join(names)}."
         )
+    return found
+
+
+def _rule(content, size, trained_on):
+    """Return the rule for "none of these", measured with the model's own feature vectors."""
+    from course import none_of_these
+    from helpers import photos
+
     some = photos.subsample(trained_on, MOST)
     sets = {name: photos.load(name) for name in OTHERS if name != trained_on.card["name"]}
     others = {name: (_vectors(content, found, size), found.groups) for name, found in sets.items()}
-    rule = none_of_these.measured(_vectors(content, some, size), some.labels, some.groups, others)
-    return {"photos": {key: trained_on.card[key] for key in ("name", "licence", "credit")}, "rule": rule}
+    return none_of_these.measured(_vectors(content, some, size), some.labels, some.groups, others)
 
 
 def _vectors(content, photo_set, size):

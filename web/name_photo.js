@@ -146,6 +146,7 @@ function tellAbout() {
   const list = new Intl.ListFormat('en').format(about.class_names);
   element('classes').textContent = `This page knows ${about.class_names.length} names: ${list}.`;
   element('credit').textContent = about.photos ? `Trained on ${about.photos.name}: ${about.photos.credit || 'photos of your own'}. Licence: ${about.photos.licence}.` : '';
+  element('credits').hidden = !about.photos?.credits;
   element('rule').hidden = false;
   if (!about.rule) {
     element('explained').textContent = 'This page never does: it was built without the photos that the model was trained on, so it gives each photo one of its names.';

@@ -60,10 +60,13 @@ def phone(exported, tmp_path):
 def test_the_page_has_the_model_its_names_and_the_rule(exported, photo_folder):
     from sources import lite_files
 
-    page = photo_page.build(exported, str(photo_folder(each=5)))
+    folder = photo_folder(each=5)
+    (folder / "credits.csv").write_text("file,photographer\n")
+    page = photo_page.build(exported, str(folder))
     about = json.loads((page / "model.json").read_text())
     assert (about["class_names"], about["input_size"]) == (["oak", "pine"], 16)
-    assert about["photos"] == {"name": "own photos", "licence": "the reader's own", "credit": ""}
+    assert about["photos"] == {"name": "own photos", "licence": "the reader's own", "credit": "", "credits": True}
+    assert (page / "credits.csv").exists()
     assert about["rule"]["false_refusals"]["of"] == 10
     assert np.shape(about["rule"]["means"]) == (2, 3)
     content = (page / "model.tflite").read_bytes()
