@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import re
-import shutil
 import statistics
 import threading
 
@@ -15,23 +14,9 @@ from PIL import Image
 from course import demo, photo_page
 from helpers import evaluation, features, photos
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync"]
 SIZE = 224
 STATUS = "document.getElementById('status').textContent"
-pytestmark = [
-    pytest.mark.tensorflow,
-    pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium here: apt-get install chromium"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Give Chromium, or skip where playwright is not installed."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as started:
-        yield started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+pytestmark = pytest.mark.tensorflow
 
 
 def page_of(flowers, folder, others):
@@ -58,7 +43,7 @@ def page_of(flowers, folder, others):
 
 
 @pytest.fixture(scope="module")
-def built(flowers, tmp_path_factory):
+def built(browser, flowers, tmp_path_factory):
     """Return the page's folder, its rule measured on few photos, which is quick, and the held-out flowers."""
     return page_of(flowers, tmp_path_factory.mktemp("page"), ("bean_leaves",))
 
