@@ -176,6 +176,7 @@ async function start() {
   Tensor = litert.Tensor;
 }
 
+element('taking').hidden = !navigator.maxTouchPoints; // a phone or tablet; on a computer the choice opens no camera
 for (const id of ['photo', 'camera']) element(id).addEventListener('change', ({target}) => name(target.files[0]));
 for (const type of ['dragover', 'dragleave', 'drop']) {
   document.addEventListener(type, (event) => { // anywhere: beside the box, the browser would open the photo instead

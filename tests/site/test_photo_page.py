@@ -217,6 +217,7 @@ def test_opened_as_a_file_it_says_how_to_serve_it(browser, built):
 def test_it_fits_a_phone_and_is_used_by_keyboard(browser, address, built, scheme):
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
     page = opened(browser, address, color_scheme=scheme, **phone)
+    assert page.is_visible("#camera")
     answered(page, str(built[1].paths[0]), "#camera")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     page.evaluate("document.activeElement.blur()")
@@ -224,6 +225,10 @@ def test_it_fits_a_phone_and_is_used_by_keyboard(browser, address, built, scheme
     assert page.evaluate("document.activeElement.labels[0].textContent") == "Choose a photo, or drop one here"
     assert page.errors == []
     page.close()
+
+
+def test_a_computer_is_not_asked_for_its_camera(page):
+    assert page.is_hidden("#camera")
 
 
 @pytest.mark.long
