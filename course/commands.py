@@ -5,6 +5,7 @@ import os
 import sys
 
 from course.check import check
+from course.demo import demo
 from course.doctor import doctor
 from course.install import check_platform, install
 from course.lock import lock
@@ -52,6 +53,12 @@ def _parser():
     added.add_argument("--resume", action="store_true", help="go on with the last run: what failed or never ran")
     added = command("refresh", refresh_all, "run lessons in place, as they are committed (TIMINGS=1: timing cells too)")
     added.add_argument("names", nargs="*", metavar="LESSON")
+    added = command("demo", demo, "build and serve a page that names photos in the browser, with your model")
+    added.add_argument("model", nargs="?", help="from lesson 04 or 09 (default: the newer one in build/)")
+    added.add_argument("--photos", dest="photo_set", metavar="SET", help="what it was trained on: a set or a folder")
+    added.add_argument("--build-only", action="store_true", help="write build/demo and end")
+    added.add_argument("--local-network", action="store_true", help="let other devices open it, such as a phone")
+    added.add_argument("--port", type=int, default=8000, help="where it is served (default: 8000)")
     command("lock", lock, "compile pyproject.toml into requirements/")
     added = command("doctor", doctor, "say what this machine has, what is prepared, and the cure for what is missing")
     added.add_argument(

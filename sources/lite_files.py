@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from sources import engines
 
+HEAD = {"SOFTMAX", "FULLY_CONNECTED", "RELU", "SUB", "ADD", "MUL", "DIV"}  # a head's operations, standardising included
+
 
 def convert(model: Callable, size: int, int8: bool = False, representative: np.ndarray | None = None) -> bytes:
     """Return a model as the content of a LiteRT file that takes one photo [1, size, size, 3] at a time.
@@ -25,13 +27,36 @@ def convert(model: Callable, size: int, int8: bool = False, representative: np.n
     return engines.tflite(run, photos, tf.uint8)
 
 
-def predict(content: bytes, pixels: np.ndarray, threads: int = 2) -> np.ndarray:
+def with_vector(content: bytes) -> bytes:
+    """Return a LiteRT file with a second output: the feature vector [1, d] that its head of dense layers is given.
+
+    Raises ValueError for a file whose probabilities don't come from such a head.
+    """
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.convert_bytearray_to_object(content)
+    graph = model.subgraphs[0]
+    maker = {operator.outputs[0]: operator for operator in graph.operators}
+    vector, passed = graph.outputs[0], set()
+    while vector in maker:  # from the probabilities back to where the head begins
+        kind = flatbuffer_utils.opcode_to_name(model, maker[vector].opcodeIndex)
+        if kind not in HEAD or any(other in maker for other in maker[vector].inputs[1:]):
+            break
+        vector, passed = maker[vector].inputs[0], passed | {kind}
+    if "FULLY_CONNECTED" not in passed or len(graph.tensors[vector].shape) != 2:
+        raise ValueError("the model does not end in dense layers on a feature vector [n, d], as a head does.")
+    graph.outputs = [*graph.outputs, vector]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def predict(content: bytes, pixels: np.ndarray, threads: int = 2, output: int = 0) -> np.ndarray:
     """Return what a LiteRT file of `convert` predicts for photos, uint8 [n, size, size, 3]: float32 [n, k].
 
-    Raises ValueError for photos of another kind or size.
+    output: 1 returns the feature vectors of a file of `with_vector`. Raises ValueError for photos of another kind or
+    size.
     """
     run = interpreter(content, threads)
-    taken, given = run.get_input_details()[0], run.get_output_details()[0]
+    taken, given = run.get_input_details()[0], run.get_output_details()[output]
     if pixels.dtype != np.uint8 or pixels.shape[1:] != tuple(taken["shape"][1:]):
         size = "x".join(map(str, taken["shape"][1:]))
         raise ValueError(f"this file takes uint8 photos of {size}; these are {pixels.dtype} {pixels.shape[1:]}.")

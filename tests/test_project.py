@@ -172,7 +172,8 @@ def test_both_licences_are_whole():
 def entries():
     """Return each catalogue entry that is fetched as pytest parameters: (entry, licence of what is in it)."""
     found = []
-    for kind, key in {"modules": "weights_licence", "photos": "licence", "texts": "licence"}.items():
+    kinds = {"modules": "weights_licence", "photos": "licence", "texts": "licence", "web": "licence"}
+    for kind, key in kinds.items():
         for name, entry in tomllib.loads((ROOT / "data" / f"{kind}.toml").read_text()).items():
             found.append(pytest.param(entry, entry[key], id=name))
     return found
