@@ -12,6 +12,7 @@ from course.paths import ROOT, CourseError
 from course.prepare import prepare
 from course.refresh import refresh_all
 from course.run import run
+from course.site import site
 
 
 def main(arguments=None):
@@ -51,6 +52,7 @@ def _parser():
     added.add_argument("--full", action="store_true", help="04 and 05 on thousands of photos, downloaded before")
     added = command("refresh", refresh_all, "run lessons in place, as they are committed (TIMINGS=1: timing cells too)")
     added.add_argument("names", nargs="*", metavar="LESSON")
+    command("site", site, "build the website into build/site, from the lessons as they ran")
     command("lock", lock, "compile pyproject.toml into requirements/")
     added = command("doctor", doctor, "say what this machine has, what is prepared, and the cure for what is missing")
     added.add_argument(
