@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 import tomllib
-from pathlib import Path
 
 from course.paths import BUILD, ROOT, CourseError
 
@@ -96,9 +95,9 @@ def stage(root, target, address):
         if page.suffix == ".ipynb":
             lesson = json.loads(page.read_text())
             faults += _faults(lesson, page.relative_to(root))
-            _dress(lesson, page, glossary, address)
             for cell in _texts(lesson):
                 cell["source"] = linked(page, "".join(cell["source"]))
+            _dress(lesson, page, glossary, address)
             _write(target / page.relative_to(root), json.dumps(lesson))
             _write(target / "downloads" / page.name, page.read_text())
             runs.append(f"| [{page.stem}](notebooks/{page.name}) | {_row(lesson)} |\n")
@@ -214,6 +213,6 @@ def _doors(name, address):
 
 
 def _row(lesson):
-    """Return the day, the minutes and the machine of a lesson's last run, as `refresh` recorded them, as table cells."""
+    """Return the day, the minutes and the machine of a lesson's last run, as `refresh` recorded them (table cells)."""
     ran = lesson["metadata"].get("course", {}).get("ran")
     return f"{ran['day']} | {ran['seconds'] / 60:.1f} | {ran['on']}" if ran else "not recorded | |"
