@@ -5,7 +5,7 @@ COURSE  = $(VENV)/bin/python -m course
 CLASS   = $(VENV)/bin/python -m classroom
 INSTALL = $(PYTHON) -m course install --venv $(VENV) --lock
 
-.PHONY: run full official lab lint check test test-long assignments grade bench refresh prepare doctor lock wheel
+.PHONY: run full official lab lint check test test-long assignments grade bench site refresh prepare doctor lock wheel
 
 run:  ## set everything up, run every lesson, print a table
 	@$(INSTALL) $(LOCK)
@@ -54,6 +54,11 @@ grade:  ## grade SUBMISSIONS=folder into build/grades; ASSIGNMENT=name, OPTIONS=
 bench:  ## renew the figures of bench/README.md
 	@$(INSTALL) $(LOCK)
 	$(VENV)/bin/python -m bench.bench
+
+site: LOCK = site
+site:  ## the website, in build/site, from the lessons as they ran
+	@$(INSTALL) $(LOCK)
+	@$(COURSE) site
 
 wheel:  ## HubLayer as a package of its own, in build/wheel
 	@$(INSTALL) $(LOCK)

@@ -13,6 +13,7 @@ from course.paths import ROOT, CourseError
 from course.prepare import prepare
 from course.refresh import refresh_all
 from course.run import run
+from course.site import site
 
 
 def main(arguments=None):
@@ -59,6 +60,7 @@ def _parser():
     added.add_argument("--build-only", action="store_true", help="write build/demo and end")
     added.add_argument("--local-network", action="store_true", help="let other devices open it, such as a phone")
     added.add_argument("--port", type=int, default=8000, help="where it is served (default: 8000)")
+    command("site", site, "build the website into build/site, from the lessons as they ran")
     command("lock", lock, "compile pyproject.toml into requirements/")
     added = command("doctor", doctor, "say what this machine has, what is prepared, and the cure for what is missing")
     added.add_argument(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from course.paths import LOCKS, ROOT, CourseError
 
-EXTRAS = ("dev", "grading", "official")
+EXTRAS = ("dev", "grading", "official", "site")
 COMPILE = [ROOT / ".uv" / "bin" / "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes"]
 COMPILE += ["--no-annotate", "--no-header"]
 

@@ -1,7 +1,11 @@
 """python -m course refresh: run lessons in place, as they are committed."""
 
 import base64
+import datetime
+import importlib.metadata
 import os
+import platform
+import time
 
 from course.paths import ROOT, lessons
 from course.prepare import prepare
@@ -49,10 +53,23 @@ def refresh(path):
     stored = nbformat.read(path, 4)
     fresh = nbformat.from_dict(stored)
     print(path.stem, flush=True)
-    where = {"metadata": {"path": str(path.parent)}}
+    start, where = time.monotonic(), {"metadata": {"path": str(path.parent)}}
     NotebookClient(fresh, timeout=900, kernel_name="python3", record_timing=False, resources=where).execute()
     _save_figures(fresh, path.parent / "figures")
-    nbformat.write(clean(fresh, stored), path)
+    seconds, fresh = time.monotonic() - start, clean(fresh, stored)
+    fresh.metadata["course"] = {"ran": record(seconds, fresh, stored)}
+    nbformat.write(fresh, path)
+
+
+def record(seconds, fresh, stored):
+    """Return the day, the seconds and the machine of a run (dict); those of the stored run, if it shows the same."""
+    kept = stored.metadata.get("course", {}).get("ran")
+    if kept and fresh.cells == stored.cells and not os.environ.get("TIMINGS"):
+        return kept
+    (tensorflow, *_) = importlib.metadata.packages_distributions()["tensorflow"]  # -cpu, or without
+    on = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    on += f", TensorFlow {importlib.metadata.version(tensorflow)}, Keras {importlib.metadata.version('keras')}"
+    return {"day": datetime.date.today().isoformat(), "seconds": round(seconds), "on": on}
 
 
 def _save_figures(notebook, folder):
@@ -71,6 +88,7 @@ def clean(fresh, stored):
             "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
             "language_info": {"name": "python"},
         }
+        | {name: kept for name, kept in stored.metadata.items() if name == "course"}
     )
     before = {cell.id: cell.get("outputs") for cell in stored.cells}
     for cell in fresh.cells:

@@ -20,6 +20,7 @@ if os.environ.get(
     collect_ignore_glob = [
         *(f"helpers/test_{name}.py" for name in names),
         *("hub_layer/*", "classroom/test_grading.py", "classroom/test_assignments.py", "notebooks/test_real_photos.py"),
+        "site/*",
         *("sources/test_engines.py", "sources/test_official_photos.py", "sources/test_fuzzing.py"),
     ]
 

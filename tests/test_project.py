@@ -83,7 +83,7 @@ def test_where_things_go_names_files_for_every_kind():
     text = (ROOT / "CONTRIBUTING.md").read_text()
     section = text.split("\n## Where things go\n")[1].split("\n## ")[0]
     kinds = {part.splitlines()[0]: part for part in section.split("\n### ")[1:]}
-    assert len(kinds) == 7
+    assert len(kinds) == 8
     for steps in kinds.values():
         numbers = [int(number) for number in re.findall(r"^(\d+)\. ", steps, re.M)]
         assert numbers == list(range(1, len(numbers) + 1))

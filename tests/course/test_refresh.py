@@ -123,3 +123,20 @@ def test_refresh_writes_the_run_back_into_its_file(lessons):
     assert [output.text for output in stored.cells[0].outputs] == ["out\n"]
     refresh.refresh(folder / "00_first.ipynb")
     assert (folder / "00_first.ipynb").read_text() == text
+
+
+def test_a_run_that_shows_the_same_keeps_its_record_and_another_gets_a_new_one(tmp_path, monkeypatch):
+    monkeypatch.delenv("TIMINGS", raising=False)
+    path, first = tmp_path / "00_one.ipynb", {"day": "2025-01-01", "seconds": 9, "on": "a machine"}
+    nbformat.write(notebook("1 + 1"), path)
+    refresh.refresh(path)
+    ran = nbformat.read(path, 4).metadata.course.ran
+    assert ran.seconds >= 0
+    assert "TensorFlow 2." in ran.on
+    stored = nbformat.read(path, 4)
+    stored.metadata.course.ran = first
+    assert refresh.record(5.0, stored, stored) == first
+    other = notebook("1 + 2")
+    assert refresh.record(5.0, other, stored)["seconds"] == 5
+    monkeypatch.setenv("TIMINGS", "1")
+    assert refresh.record(5.0, stored, stored)["seconds"] == 5
