@@ -104,8 +104,8 @@ def test_a_lesson_runs_from_its_first_cell_to_its_last(panel):
     assert answer.get_attribute("open") is not None
     if cells[-1]["source"] == BAR:
         bar = panel.locator(".jp-NotebookPanel:visible .jp-CodeCell").last.locator("pre", has_text="100%")
-        bar.wait_for()
-        there = bar.inner_text()
+        bar.wait_for(state="attached")
+        there = bar.text_content()
         panel.wait_for_timeout(1500)
-        assert bar.inner_text() == there
+        assert bar.text_content() == there
         assert len(there.strip().splitlines()) == 1
