@@ -44,7 +44,7 @@ def page(browser):
 @pytest.mark.parametrize(("name", "width"), SHOWN)
 def test_a_page_fits_its_screen_and_everybody_can_use_it(address, page, name, width):
     page.set_viewport_size({"width": width, "height": 844})
-    page.emulate_media(color_scheme="light")
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")  # colours change at once
     page.goto(f"{address}/{name}.html")
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
     for scheme in SCHEMES[width]:
