@@ -54,7 +54,7 @@ def keep(stem, notebook, spent):
             cell.source = "\n".join(f"{name} = {json.dumps(value)}" for name, value in FULL[stem].items())
         cell.metadata = nbformat.from_dict({"tags": tags} if (tags := cell.metadata.get("tags")) else {})
         for output in cell.get("outputs", []):
-            if re.match(r"\d+ photos of|A photo", output.get("data", {}).get("text/plain", "")):
+            if re.match(r"\d+ photos? of|A photo", output.get("data", {}).get("text/plain", "")):
                 output.data.pop("image/png", None)
     notebook.metadata["full_size"] = spent
     KEPT.mkdir(exist_ok=True)
