@@ -140,6 +140,11 @@ def paired_difference(labels, first, second, plants, draws=1000, seed=0):
     means = [gain[plants == plant].mean() for plant in np.unique(plants)]
     return (gain.mean(), *np.percentile(means, [2.5, 97.5]))
 """,
+            # the lesson's formula, no bootstrap
+            """
+def paired_difference(labels, first, second, plants, draws=1000, seed=0):
+    return evaluation.difference(first == labels, second == labels, plants)
+""",
         ],
     },
     "q3_confusion": {

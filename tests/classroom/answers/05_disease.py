@@ -8,18 +8,18 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
-def split(labels, leaves, contents, share=0.25):
+def split(labels, leaves, contents):
     n = len(labels)
     first = np.unique(leaves, return_inverse=True)[1]
     second = np.unique(contents, return_inverse=True)[1] + first.max() + 1
     size = second.max() + 1
     ties = coo_array((np.ones(n), (first, second)), shape=(size, size))
     groups = connected_components(ties, directed=False)[1][first]
-    folds = StratifiedGroupKFold(int(round(1 / share)), shuffle=True, random_state=3)
+    folds = StratifiedGroupKFold(4, shuffle=True, random_state=3)
     return next(folds.split(np.zeros(n), labels, groups))
 """,
             """
-def split(labels, leaves, contents, share=0.25):
+def split(labels, leaves, contents):
     left, parts = set(range(len(labels))), []
     while left:
         part, fresh = set(), {left.pop()}
@@ -33,7 +33,7 @@ def split(labels, leaves, contents, share=0.25):
     taken = {label: 0 for label in set(labels)}
     for part in parts:
         label = labels[part[0]]
-        if taken[label] + len(part) / 2 < share * sum(labels == label):
+        if taken[label] + len(part) / 2 < sum(labels == label) / 4:
             taken[label] += len(part)
             test += part
         else:
@@ -44,45 +44,45 @@ def split(labels, leaves, contents, share=0.25):
         "wrong": [
             # by photo
             """
-def split(labels, leaves, contents, share=0.25):
-    return train_test_split(np.arange(len(labels)), test_size=share, stratify=labels, random_state=0)
+def split(labels, leaves, contents):
+    return train_test_split(np.arange(len(labels)), test_size=0.25, stratify=labels, random_state=0)
 """,
             # by the leaf's name: copies under another name are overlooked
             """
-def split(labels, leaves, contents, share=0.25):
-    return evaluation.split(labels, leaves, parts=round(1 / share))
+def split(labels, leaves, contents):
+    return evaluation.split(labels, leaves)
 """,
             # a name and a photo together make a group: it ties nothing
             """
-def split(labels, leaves, contents, share=0.25):
-    return evaluation.split(labels, np.char.add(leaves, contents), parts=round(1 / share))
+def split(labels, leaves, contents):
+    return evaluation.split(labels, np.char.add(leaves, contents))
 """,
             # copies are thrown away, and with them what ties the two names of a leaf
             """
-def split(labels, leaves, contents, share=0.25):
+def split(labels, leaves, contents):
     kept = np.unique(contents, return_index=True)[1]
-    train, test = evaluation.split(labels[kept], leaves[kept], parts=round(1 / share))
+    train, test = evaluation.split(labels[kept], leaves[kept])
     return kept[train], kept[test]
 """,
-            # one step of a chain only
+            # a copy gets the first of its names, and the leaf's other photos keep theirs
             """
-def split(labels, leaves, contents, share=0.25):
+def split(labels, leaves, contents):
     first_name = {}
     for leaf, content in zip(leaves, contents):
         first_name.setdefault(content, leaf)
     groups = np.array([first_name[content] for content in contents])
-    return evaluation.split(labels, groups, parts=round(1 / share))
+    return evaluation.split(labels, groups)
 """,
             # no look at the classes
             """
-def split(labels, leaves, contents, share=0.25):
+def split(labels, leaves, contents):
     groups = np.arange(len(labels))
     for _ in range(10):
         for names in (leaves, contents):
             for name in set(names):
                 groups[names == name] = groups[names == name].min()
     order = [row for group in sorted(set(groups), key=lambda g: labels[g]) for row in np.flatnonzero(groups == group)]
-    cut = round(len(order) * (1 - share))
+    cut = round(len(order) * 0.75)
     while groups[order[cut]] == groups[order[cut - 1]]:
         cut += 1
     return order[:cut], order[cut:]
@@ -133,14 +133,6 @@ def in_the_field(confusion, shares):
     said = confusion / confusion.sum(axis=1, keepdims=True)
     field = said * np.asarray(shares)[:, np.newaxis]
     return np.diag(said), np.diag(field) / np.maximum(field.sum(axis=0), 1e-12), np.diag(said).mean()
-""",
-            # 0 / 0 for a class that is never named
-            """
-def in_the_field(confusion, shares):
-    said = confusion / confusion.sum(axis=1, keepdims=True)
-    field = said * np.asarray(shares)[:, np.newaxis]
-    with np.errstate(invalid="ignore"):
-        return np.diag(said), np.diag(field) / field.sum(axis=0), np.trace(field)
 """,
             # the shares multiply counts, not rates: the test's own shares stay in
             """
