@@ -112,7 +112,7 @@ def photo_grid(photo_set: PhotoSet, rows: Sequence | None = None, captions: list
         axis.set_title("\n".join(textwrap.fill(line, 120 // columns) for line in caption.splitlines()), fontsize=9)
     said = ", ".join(caption.replace("\n", " ") for caption in captions)
     number, name = photo_files.counted(len(rows), "photo"), photo_set.card.get("name", "a folder")
-    show(figure, f"{number} of {name}: {said}.", photo_set.take(rows))
+    show(figure, f"{number} of {name}, captioned: {said}.", photo_set.take(rows))
 
 
 def top_names(photo_set: PhotoSet, row: int, names: list, probabilities: Sequence, title: str, save: str | None = None):
