@@ -33,7 +33,11 @@ def trees(photo_folder):
 
 
 SET = {  # function, arguments after the set, what the alt text says
-    "grid": ("photo_grid", ([0, 4], ["an oak\nin snow", "a pine"]), "2 photos of own photos, captioned: an oak in snow, a pine."),
+    "grid": (
+        "photo_grid",
+        ([0, 4], ["an oak\nin snow", "a pine"]),
+        "2 photos of own photos, captioned: an oak in snow, ",
+    ),
     "names": ("top_names", (1, ["a_b", "c"], [0.7, 0.25], "says"), "bars: says: a_b 0.70, c 0.25."),
 }
 
@@ -89,7 +93,7 @@ def test_a_figure_for_use_elsewhere_says_so(trees, shown):
 def test_the_first_photo_of_each_class_is_shown_where_none_is_named(trees, shown):
     Image.new("RGB", (9, 9)).save(trees.paths[0])
     figures.photo_grid(trees)
-    assert shown[0][0]["text/plain"].endswith("own photos: oak, pine.")
+    assert shown[0][0]["text/plain"].endswith("own photos, captioned: oak, pine.")
 
 
 def test_a_confusion_matrix_of_many_classes_shows_the_most_confused(shown):
