@@ -53,12 +53,13 @@ def run(names=(), parameters=(), full=False, resume=False):
     large = {path.stem: FULL[path.stem] for path in paths if asked["full"] and path.stem in FULL}
     if large:
         print(_announced(large), flush=True)
+    BUILD.mkdir(exist_ok=True)
+    _keep(asked, rows)  # from here on, an interrupted run is the one to go on with
     if not asked["names"]:
         prepare()
-    BUILD.mkdir(exist_ok=True)
     for path in paths:
         rows.append(_run_one(path, large.get(path.stem, {}) | values))
-        (BUILD / "run.json").write_text(json.dumps({"asked": asked, "rows": rows}))
+        _keep(asked, rows)
     rows.sort(key=lambda row: row["lesson"])
     (BUILD / "results.json").write_text(json.dumps([row["metrics"] for row in rows if row["metrics"]], indent=1) + "\n")
     print(_table(rows))
@@ -67,6 +68,12 @@ def run(names=(), parameters=(), full=False, resume=False):
             f"{len(failed)} of {len(rows)} lessons failed: {', '.join(failed)}. The notebook in build/ shows "
             "the cell; `python -m course doctor` checks this machine, and `python -m course run --resume` goes on here."
         )
+
+
+def _keep(asked, rows):
+    part = BUILD / "run.json.part"
+    part.write_text(json.dumps({"asked": asked, "rows": rows}))
+    part.replace(BUILD / "run.json")
 
 
 def _last(asked):

@@ -162,6 +162,17 @@ def test_a_run_goes_on_where_it_failed(lessons, tmp_path, capsys):
     assert "01_broken" in table
 
 
+def test_a_run_that_was_interrupted_at_once_is_the_one_to_go_on_with(lessons, tmp_path, monkeypatch):
+    lessons(_00_good=notebook("print(1)"), _01_good=notebook("print(2)"))
+    run.run(["00"])
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "_run_one", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run.run(["01"])
+    run.run(resume=True)
+    assert (tmp_path / "build" / "01_good.ipynb").exists()
+
+
 def test_what_can_not_be_resumed_is_said(lessons):
     lessons(_00_good=notebook("print(1)"))
     with pytest.raises(CourseError, match=r"build/ has no run to go on with"):
