@@ -50,7 +50,8 @@ def count(notebook: dict) -> dict:
     words = [len(WORD.findall(each)) for each in paragraphs]
     sentences = re.split(r"(?<=[.!?])[*_)”]*\s+|\n", "\n".join(paragraphs))
     outputs = [output for cell in code for output in cell.get("outputs", [])]
-    shown = "\n".join("".join(o.get("text", "") or o.get("data", {}).get("text/plain", "")) for o in outputs)
+    printed = [o for o in outputs if "image/png" not in o.get("data", {})]  # a picture's text is its alt text
+    shown = "\n".join("".join(o.get("text", "") or o.get("data", {}).get("text/plain", "")) for o in printed)
     whole = "\n".join(texts)
     per_hundred = 100 / max(total, 1)
     return {

@@ -36,7 +36,7 @@ def test_each_count_is_what_it_says():
     printed = v4.new_code_cell("# a comment\nx = 1\n\nprint(x)")
     printed.outputs = [
         v4.new_output("stream", text="accuracy 0.91 [0.87 0.94]\n95% confidence interval: 87% to 94%\n[3, 4] 1.0\n"),
-        v4.new_output("display_data", {"image/png": "", "text/plain": "A leaf"}),
+        v4.new_output("display_data", {"image/png": "", "text/plain": "Bars with 95% intervals: a 0.5, 0.4 to 0.6"}),
     ]
     folded = v4.new_code_cell("y = 2\n" * 9, metadata={"jupyter": {"source_hidden": True}})
     found = lesson_counts.count(notebook(text, printed, exercise, folded))

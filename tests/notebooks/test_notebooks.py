@@ -289,15 +289,17 @@ def test_the_article_s_example_is_shown_as_printed(number, stem):
 
 @pytest.mark.long
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("stem", [path.stem for path in LESSONS[:4]])
-def test_every_solution_runs(stem):
-    from nbclient import NotebookClient
-
+@pytest.mark.parametrize("stem", [path.stem for path in LESSONS[:-1]])  # the closing lesson's exercises need no code
+def test_every_solution_runs(stem, tmp_path):
     notebook = nbformat.read(paths.NOTEBOOKS / f"{stem}.ipynb", 4)
-    for cell, below in itertools.pairwise(notebook.cells):
-        if cell.cell_type == "code" and cell.source.startswith("# Your turn"):
-            cell.source = below.source.split("```python\n")[1].split("```")[0]
-    NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(paths.NOTEBOOKS)}}).execute()
+    asked = [pair for pair in itertools.pairwise(notebook.cells) if pair[0].source.startswith("# Your turn")]
+    assert asked
+    for cell, below in asked:
+        cell.source = below.source.split("```python\n")[1].split("```")[0]
+    solved = tmp_path / "solved" / f"{stem}.ipynb"
+    solved.parent.mkdir()
+    nbformat.write(notebook, solved)
+    quick_run(solved, tmp_path)
 
 
 def test_every_stored_picture_has_alt_text(lesson):
