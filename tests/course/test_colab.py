@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.long, pytest.mark.network, pytest.mark.tensorflow]
 # for tensorflow-cpu in the place of tensorflow. Its Python is 3.12.
 COLAB = """
     tensorflow-cpu==2.20.0 tf-keras==2.20.0 keras==3.13.2 numpy==2.0.2 protobuf==5.29.6 h5py==3.16.0
-    tensorflow-hub==0.16.1
+    tensorflow-hub==0.16.1 tensorflow-text==2.20.1
     pandas==2.2.2 scipy==1.16.3 scikit-learn==1.6.1 threadpoolctl==3.6.0 pillow==11.3.0 matplotlib==3.10.0
     safetensors==0.7.0 sentencepiece==0.2.1 tqdm==4.67.3 pooch==1.9.0 filelock==3.29.0 packaging==26.2
     setuptools==75.2.0 ipykernel==6.17.1 ipython==7.34.0 jupyter-client==7.4.9 pyzmq==26.2.1 nbformat==5.10.4
@@ -34,7 +34,7 @@ def kernels(tmp_path_factory):
     make = ([uv, "venv", "--quiet", python.parent.parent], [uv, "pip", "install", "--quiet", "--python", python])
     for command in (make[0], [*make[1], *COLAB.split()]):
         try:
-            subprocess.run(command, check=True)
+            subprocess.run(command, check=True, cwd=ROOT)  # whose pyproject.toml keeps `tensorflow` from the -cpu one
         except (OSError, subprocess.CalledProcessError) as error:
             pytest.skip(f"no environment like Colab's: {error}")
     path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
