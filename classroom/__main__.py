@@ -1,4 +1,4 @@
-"""python -m classroom release | grade FOLDER: the teacher's commands."""
+"""python -m classroom release | grade | export | alike: the teacher's commands."""
 
 import argparse
 import importlib.util
@@ -16,6 +16,8 @@ def main(arguments=None):
             "CourseError: this needs nbgrader, which is not installed. `make assignments` and `make grade` bring it, "
             "or `python3 -m course install --lock grading`."
         )
+    from classroom.alike import alike
+    from classroom.export import export
     from classroom.grade import grade
     from classroom.release import release
 
@@ -34,6 +36,18 @@ def main(arguments=None):
     added.add_argument("--uncontained", action="store_true", help="run students' code without a container, as you")
     added.add_argument("--out", type=Path, default=BUILD / "grades", help="where grades go (default: build/grades)")
     added.set_defaults(call=grade)
+    added = commands.add_parser("alike", help="show submissions that have much code in common side by side")
+    added.add_argument("folder", help="as for grade")
+    added.add_argument("--assignment", help="compare only this one")
+    added.add_argument(
+        "--out", type=Path, default=BUILD / "grades", help="where alike.html goes (default: build/grades)"
+    )
+    added.set_defaults(call=alike)
+    added = commands.add_parser("export", help="write build/grades as Canvas or Moodle imports them")
+    added.add_argument("system", choices=("canvas", "moodle"))
+    added.add_argument("roster", help="what the system exported: the gradebook, or Moodle's participants, as CSV")
+    added.add_argument("--out", type=Path, default=BUILD / "grades", help="where grades are (default: build/grades)")
+    added.set_defaults(call=export)
     given = parser.parse_args(arguments)
     try:
         given.call(**{name: value for name, value in vars(given).items() if name != "call"})

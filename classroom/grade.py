@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
-from tqdm import tqdm
 
 from classroom import cells, checks, marks, release, sandbox
 from classroom.collect import Submission, collect
 from course.paths import BUILD, ROOT, CourseError
+from sources import progress
 
 COLUMNS = ("student", "assignment", "score", "max", "manual points to come", "flags", "note")
 
@@ -51,23 +51,12 @@ def grade(folder, assignment=None, jobs=2, timeout=60, memory=4096, out=None, un
         TableError: marks.csv or grades.csv is no table.
     """
     start, folder, out = time.monotonic(), Path(folder).resolve(), Path(out or BUILD / "grades").resolve()
-    if not folder.is_dir():
-        raise CourseError(f"there is no folder {folder}. make grade SUBMISSIONS=folder takes the one handed in.")
-    paths = release.sources()
-    if not paths:
-        raise CourseError(f"there is no assignment in {release.SOURCE}: a source is NAME/NAME.ipynb.")
-    if assignment and assignment not in paths:
-        raise CourseError(f"no assignment is called {assignment}; there are {', '.join(paths)}.")
+    paths, releases, gradebook, handed_in = opened(folder, assignment, out)
     hidden = (release.SOURCE.resolve(), ROOT / "tests", folder, out)
-    room = Class(out, hidden, timeout, memory, jobs, sandbox.container(uncontained))
-    texts, room.gradebook = release.generated(paths.values())
-    room.sources = {name: nbformat.read(path, 4) for name, path in paths.items()}
-    room.releases = {name: nbformat.reads(text, 4) for name, text in texts.items()}
-    handed_in = collect(folder, room.releases, assignment or "", skip=out)
-    if not handed_in:
-        raise CourseError(f"{folder} holds no notebook. It takes STUDENT/NAME.ipynb or STUDENT_NAME.ipynb.")
+    room = Class(out, hidden, timeout, memory, jobs, sandbox.container(uncontained), gradebook=gradebook)
+    room.sources, room.releases = {name: nbformat.read(path, 4) for name, path in paths.items()}, releases
     out.mkdir(parents=True, exist_ok=True)
-    works = [_prepare(room, each) for each in handed_in if not assignment or each.assignment in (assignment, "")]
+    works = [_prepare(room, each) for each in handed_in]
     schemes = {(name, key): each for name, made in room.sources.items() for key, each in cells.schemes(made).items()}
     marked = marks.Marks(out, works, schemes)
     marks.table(out / "grades.csv", COLUMNS[:2])  # a fault is said now, not after an hour
@@ -89,6 +78,36 @@ def grade(folder, assignment=None, jobs=2, timeout=60, memory=4096, out=None, un
         f"{flagged} flagged, {waiting} with answers to mark in {out / 'marks.csv'}. Grades: {out / 'grades.csv'}"
         + (f", with {len(kept)} rows of earlier runs." if kept else "")
     )
+
+
+def opened(folder, assignment: str | None, out: Path) -> tuple[dict, dict, bytes, list[Submission]]:
+    """Read the assignments and what was handed in.
+
+    Args:
+        folder: of submissions.
+        assignment: the only one that counts; all if there is none.
+        out: where grades go, which may be in that folder.
+
+    Returns:
+        {name: Path of the source}, {name: the students' notebook}, the gradebook with the tests, the submissions.
+
+    Raises:
+        CourseError: there is no such folder or assignment, or nothing was handed in.
+    """
+    folder, paths = Path(folder).resolve(), release.sources()
+    if not folder.is_dir():
+        raise CourseError(f"there is no folder {folder}. make grade SUBMISSIONS=folder takes the one handed in.")
+    if not paths:
+        raise CourseError(f"there is no assignment in {release.SOURCE}: a source is NAME/NAME.ipynb.")
+    if assignment and assignment not in paths:
+        raise CourseError(f"no assignment is called {assignment}; there are {', '.join(paths)}.")
+    texts, gradebook = release.generated(paths.values())
+    releases = {name: nbformat.reads(text, 4) for name, text in texts.items()}
+    handed_in = collect(folder, releases, assignment or "", skip=out)
+    if not handed_in:
+        raise CourseError(f"{folder} holds no notebook. It takes STUDENT/NAME.ipynb or STUDENT_NAME.ipynb.")
+    here = [each for each in handed_in if not assignment or each.assignment in (assignment, "")]
+    return paths, releases, gradebook, here
 
 
 def _prepare(room, work):
@@ -127,8 +146,8 @@ def _failure(error):
 
 def _grade_all(room, works, marked=None):
     results = {}
-    unit = "submissions" if marked else "solutions"
-    with ThreadPoolExecutor(room.jobs) as pool, tqdm(total=len(works), desc=unit, unit="notebook") as bar:
+    title = "submissions" if marked else "solutions"
+    with ThreadPoolExecutor(room.jobs) as pool, progress.bar(len(works), title, "notebook") as bar:
         waiting = {pool.submit(_result, room, work, marked): number for number, work in enumerate(works)}
         try:
             for future in as_completed(waiting):

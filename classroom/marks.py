@@ -79,7 +79,7 @@ class Marks:
             row |= dict(zip(GIVEN, owner, strict=False)) | {"answer id": key}
             mine = {name: cell for name, cell in row.items() if cell and name not in GIVEN + TEXTS}
             if is_marked(mine):
-                _check_points(where, mine["points"], self.schemes.get(owner[1:], (10_000, ""))[0])
+                points(where, mine["points"], self.schemes.get(owner[1:], (10_000, ""))[0])
             if any(lines.get(key, (0, {}))[1].get(name, cell) != cell for name, cell in mine.items()):
                 raise CourseError(f"{where}: line {lines[key][0]} marks this answer, too, and differently. Delete one.")
             lines[key], saved = (number, mine), typed.get(key, {})
@@ -92,9 +92,8 @@ class Marks:
     def given(self, work) -> dict[str, dict]:
         """Return the marks for a submission's answers as they are now: {question: {points, comment}}."""
         rows = {triple[2]: self.rows[key] for triple, key in work.ids.items() if is_marked(self.rows.get(key, {}))}
-        return {
-            name: {"points": _points(row["points"]), "comment": row.get("comment", "")} for name, row in rows.items()
-        }
+        marks = {name: float(row["points"].replace(",", ".")) for name, row in rows.items()}
+        return {name: {"points": marks[name], "comment": row.get("comment", "")} for name, row in rows.items()}
 
     def of_other_texts(self, work) -> list[str]:
         """Return the questions of a submission whose mark was given for another text."""
@@ -142,14 +141,15 @@ def _triple(row):
     return tuple(row[name] for name in GIVEN[:3])
 
 
-def _points(text):
-    return float(text.replace(",", "."))
+def points(where: str, text: str, most: float) -> float:
+    """Return a cell's number, written with a point or a comma; where says which cell it is, should it be none.
 
-
-def _check_points(where, text, most):
+    Raises:
+        CourseError: it is no number from 0 to most.
+    """
     try:
-        if 0 <= _points(text) <= most:
-            return
+        if 0 <= (number := float(text.replace(",", "."))) <= most:
+            return number
     except ValueError:
         pass
     raise CourseError(f"{where}: {text} is no number of points from 0 to {most:g}.")

@@ -9,7 +9,7 @@ WORKERS = 3  # on two cores: while one waits for a download, two build; each tak
 
 
 def prepare():
-    """Fetch and build every module, photo set and text set of the catalogues that is not there yet; say what was done.
+    """Fetch and build what is not there yet: modules, photo and text sets, the photo page's library; say what was done.
 
     The photo sets that are downloaded from elsewhere, up to 1.4 GB each, wait until photos.load asks for one.
 
@@ -17,7 +17,7 @@ def prepare():
         DamagedError: folders of the cache are not as they were written; all of them are named.
     """
     from helpers import photos, texts
-    from sources import cache, module_folders
+    from sources import cache, catalogues, fetch, module_folders
 
     start = time.monotonic()
     if faults := cache.verify(quick=True):
@@ -32,6 +32,8 @@ def prepare():
             for name, card in catalogue.items():
                 if "size" not in card:
                     load(name)
+        for origin in catalogues.entries("web")["litert"]["origins"]:
+            fetch.fetch(origin)
         done = list(cache.built)
         try:
             for job in as_completed(jobs):

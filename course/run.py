@@ -149,7 +149,7 @@ def _run_one(path, values):
                 values,
                 cwd=str(NOTEBOOKS),
                 kernel_name="python3",
-                progress_bar={"file": sys.stdout},
+                progress_bar={"file": sys.stdout} if sys.stdout.isatty() else False,
             )
     except papermill.exceptions.PapermillExecutionError as error:
         failed = f"{error.ename}: {error.evalue}".splitlines()[0]

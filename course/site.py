@@ -35,6 +35,8 @@ new, it also keeps the day, the minutes and the machine, and this table shows th
 """
 LINK = re.compile(r"(!?)\[((?:[^][]|\[[^]]*\])*)\]\(([^)\s]+)\)")
 TERM = re.compile(r"^\| ([^|]+?) (\| .* \| \[\d\d\]\(\.\./(notebooks/[^)]+)\) \|)$", re.M)
+NBGITPULLER = "https://nbgitpuller.readthedocs.io/en/latest/link.html"  # makes a link for whatever hub is named there
+PLACE = "https://github.com/OWNER/NAME"  # stands for the repository's address in pages
 BINDER = ("00", "01", "02", "03")  # what fits into Binder's 2 GB
 METRICS = "application/vnd.plants.metrics+json"  # for machines; the words beside it stay
 
@@ -102,7 +104,7 @@ def stage(root, target, address):
             _write(target / "downloads" / page.name, page.read_text())
             runs.append(f"| [{page.stem}](notebooks/{page.name}) | {_row(lesson)} |\n")
         else:
-            text = linked(page, page.read_text())
+            text = linked(page, page.read_text().replace(PLACE, address or PLACE))
             if page.name == "glossary.md":
                 text = TERM.sub(lambda row: f"| [{row[1]}]{{#{_slug(row[1])}}} {row[2]}", text)
             _write(target / page.relative_to(root), text)
@@ -207,7 +209,9 @@ def _doors(name, address):
     doors = {
         "on GitHub": f"{address}/blob/main/{path}",
         "in Colab": f"https://colab.research.google.com/github/{project}/blob/main/{path}",
+        "Colab's first cell": "../docs/platforms.md#in-colab",
         "in Binder": f"https://mybinder.org/v2/gh/{project}/main?urlpath=lab/tree/{path}",
+        "on a JupyterHub": f"{NBGITPULLER}?repo={address}&branch=main&urlpath=lab/tree/{project.split('/')[1]}/{path}",
     }
     return [f"[{words}]({to})" for words, to in doors.items() if words != "in Binder" or name.startswith(BINDER)]
 

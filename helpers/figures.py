@@ -14,6 +14,7 @@ from helpers.photos import PhotoSet
 from sources import photo_files
 
 GREEN, GREY, DARK, ACCURACY = "#2a7f3f", "#9aa0a6", "#5f6368", "accuracy, with its 95% interval"
+CURVES = (GREEN, "#1a5fb4", "#b35900", GREY)
 Intervals = dict[str, tuple[float, float, float]]  # {name: (value, low, high)}
 OPEN = ("CC BY 4.0", "MIT", "Apache 2.0")  # licences of single photos in a set's table that let us publish them
 plt.rcParams |= {"axes.titlesize": 10, "axes.labelsize": 8, "figure.constrained_layout.use": True}
@@ -143,7 +144,7 @@ def accuracies(results: Intervals, commonest: float | None = None, title: str = 
 def curves(series: dict[str, tuple], x: Sequence[float], xlabel: str, title: str):
     """Show accuracies against a quantity: series is {name: (means, lows, highs)}, each of len(x) floats."""
     (figure, axis), said = plt.subplots(figsize=(6.4, 3.2)), []
-    for (name, (means, lows, highs)), colour in zip(series.items(), (GREEN, "#1a5fb4", "#b35900", GREY), strict=False):
+    for (name, (means, lows, highs)), colour in zip(series.items(), CURVES, strict=False):
         axis.plot(x, means, "o-", color=colour, label=name)
         axis.fill_between(x, lows, highs, color=colour, alpha=0.15)
         said.append(f"{name}: " + ", ".join(f"{mean:.2f} at {place}" for mean, place in zip(means, x, strict=True)))

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sources import progress
+
 if TYPE_CHECKING:
     import keras
 
@@ -71,8 +73,10 @@ def fit(
     )
     # With metric and optimizer built, TensorFlow need not trace the step once only to make their variables.
     model.optimizer.build(model.trainable_variables)
-    watched = {"validation_data": validation, "callbacks": [stop] if validation else []}
-    model.fit(inputs, labels, batch_size, epochs, verbose=0, class_weight=weights, **watched)
+    with progress.bar(epochs, "training", "epoch", delay=10) as bar:
+        shown = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: bar.update())
+        watched = {"validation_data": validation, "callbacks": [shown, stop] if validation else [shown]}
+        model.fit(inputs, labels, batch_size, epochs, verbose=0, class_weight=weights, **watched)
     return model
 
 

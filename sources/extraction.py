@@ -10,9 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from sources import cache, engines, photo_files
+from sources import cache, engines, photo_files, progress
 
 SHARD = 512  # photos; as many vectors at most are lost where a process is killed
 MANY = 1000  # photos from which on their contents are remembered by size and time of change
@@ -50,7 +49,7 @@ def of_photos(
     shards = [paths[first : first + SHARD] for first in range(0, len(paths), SHARD)]
     done = [(half / f"{number}.npy").exists() for number in range(len(shards))]
     kept = sum(len(shard) for shard, there in zip(shards, done, strict=True) if there)
-    bar = tqdm(total=len(paths), desc=title, unit="photo", initial=kept)
+    bar = progress.bar(len(paths), title, "photo", initial=kept)
 
     def work(batch):
         try:
@@ -113,10 +112,9 @@ def contents(paths: Sequence[Path]) -> bytes:
     read, rows = time.time_ns(), np.flatnonzero(~known)
     if len(rows):
         with ThreadPoolExecutor(engines.threads()) as pool:
-            found = tqdm(
-                pool.map(cache.content_hash, [paths[row] for row in rows]), "contents", len(rows), unit="photo"
-            )
-            hashes[rows] = [list(each) for each in found]
+            read_now = pool.map(cache.content_hash, [paths[row] for row in rows])
+            with progress.bar(len(rows), "contents", "photo", iterable=read_now) as found:
+                hashes[rows] = [list(each) for each in found]
         memory.parent.mkdir(parents=True, exist_ok=True)
         part = memory.with_suffix(".part.npz")
         np.savez(part, hashes=hashes, stats=stats, read=read)
@@ -139,7 +137,7 @@ def of_texts(folder: str, texts: Sequence[str], batch_size: int, label: str) -> 
 
     module = saved_models.load(folder)
     order = np.argsort([len(text) for text in texts], kind="stable")
-    parts, bar = [], tqdm(total=len(texts), desc=f"{label} vectors", unit="text")
+    parts, bar = [], progress.bar(len(texts), f"{label} vectors", "text")
     with bar:
         for start in range(0, len(texts), batch_size):
             rows = order[start : start + batch_size]

@@ -20,9 +20,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tqdm import tqdm
-
-from sources import cache
+from sources import cache, progress
 
 NO_NETWORK = re.compile(
     "connection|timed out|getaddrinfo|name resolution|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|"
@@ -177,7 +175,7 @@ def watched(command, folder, size, label, stdin=subprocess.DEVNULL, patience=Non
     """
     log = folder / "client.log"
     before = _bytes_in(folder)
-    with open(log, "w") as out, tqdm(total=size, desc=label, unit="B", unit_scale=True, file=sys.stderr) as bar:
+    with open(log, "w") as out, progress.bar(size, label, "B", unit_scale=True) as bar:
         process = subprocess.Popen(
             command,
             cwd=folder,

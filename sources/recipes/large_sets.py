@@ -10,7 +10,7 @@ import tempfile
 import warnings
 from pathlib import PurePosixPath
 
-from sources import cache, catalogues, class_folders, fetch, git
+from sources import cache, catalogues, class_folders, fetch, git, progress
 from sources.photo_files import some
 
 LEAF_MAP = PurePosixPath("leaf-map.json")
@@ -104,7 +104,8 @@ def _archive(card, into):
     if os.environ.get("COURSE_OFFLINE"):
         git.refuse(origin, *git.OFFLINE)
     try:
-        return pooch.retrieve(origin["url"], f"sha256:{origin['sha256']}", "photos.tgz", into, progressbar=True)
+        bar = progress.bar(0, "photos.tgz", "B", unit_scale=True, delay=1)  # pooch knows the size
+        return pooch.retrieve(origin["url"], f"sha256:{origin['sha256']}", "photos.tgz", into, progressbar=bar)
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; ValueError is another hash
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         git.refuse(origin, why, "Try again, with a network that reaches the host", error)

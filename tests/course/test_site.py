@@ -100,6 +100,7 @@ def test_the_download_is_the_lesson_as_it_is_committed(course):
 
 def test_links_out_of_the_site_and_doors_wait_for_an_address(course):
     readme = {"README.md": "See [the licence](LICENSE) and [the lesson](notebooks/00_one.ipynb)."}
+    readme["docs/platforms.md"] = "git clone https://github.com/OWNER/NAME"
     staged = course(**readme)
     assert "See the licence and [the lesson](notebooks/00_one.ipynb)." in (staged / "index.md").read_text()
     assert "colab" not in (staged / "notebooks" / "00_one.ipynb").read_text()
@@ -108,6 +109,8 @@ def test_links_out_of_the_site_and_doors_wait_for_an_address(course):
     doors = (staged / "notebooks" / "00_one.ipynb").read_text()
     assert "https://colab.research.google.com/github/a/b/blob/main/notebooks/00_one.ipynb" in doors
     assert "https://mybinder.org/v2/gh/a/b/main?urlpath=lab/tree/notebooks/00_one.ipynb" in doors
+    assert "?repo=https://github.com/a/b&branch=main&urlpath=lab/tree/b/notebooks/00_one.ipynb" in doors
+    assert (staged / "docs" / "platforms.md").read_text() == "git clone https://github.com/a/b"
 
 
 def test_a_run_that_was_recorded_is_told(course):

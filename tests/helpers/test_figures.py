@@ -1,6 +1,7 @@
 """A figure says in words what it shows, credits its photos, and marks what may not be published."""
 
 import dataclasses
+import itertools
 import types
 
 import matplotlib
@@ -104,6 +105,31 @@ def test_a_confusion_matrix_of_many_classes_shows_the_most_confused(shown):
     for number in (3, 7, 250, 251):
         assert f"kind {number} " in data["text/plain"]
     assert data["text/plain"].count("kind ") == 40
+
+
+# How Machado, Oliveira and Fernandes (2009) simulate the absence of red, green and blue cones, on linear RGB.
+BLIND = {
+    "nothing": np.eye(3),
+    "red": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "green": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "blue": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+def lab(linear):
+    """Return a colour, linear RGB, as CIELAB, in which distances are what people see."""
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ linear
+    x, y, z = np.cbrt(xyz / (0.9505, 1, 1.089))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("missing", BLIND)
+def test_curves_are_told_apart_by_readers_who_see_fewer_colours(missing):
+    colours = np.array([matplotlib.colors.to_rgb(colour) for colour in figures.CURVES])
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    seen = [lab(np.clip(np.dot(BLIND[missing], colour), 0, 1)) for colour in linear]
+    apart = {np.linalg.norm(one - other) for one, other in itertools.combinations(seen, 2)}
+    assert min(apart) > 15  # 2.3 can just be told apart when side by side
 
 
 def test_a_class_that_no_photo_has_leaves_the_matrix_readable(shown, recwarn):

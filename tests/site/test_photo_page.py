@@ -227,6 +227,21 @@ def test_it_fits_a_phone_and_is_used_by_keyboard(browser, address, built, scheme
     page.close()
 
 
+@pytest.mark.long
+def test_a_tap_on_a_phone_takes_a_photo(browser, address, built):
+    page = opened(browser, address, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    with page.expect_file_chooser() as chooser:
+        page.tap("label[for=camera]")
+    chooser.value.set_files(str(built[1].paths[0]))
+    page.wait_for_selector("#names data")
+    page.tap("label[for=photo]")
+    box = page.locator("#view").bounding_box()
+    assert 0 <= box["x"] < box["x"] + box["width"] <= 390
+    assert page.locator("label[for=camera]").bounding_box()["height"] >= 24  # what a finger can hit, WCAG 2.5.8
+    assert page.errors == []
+    page.close()
+
+
 def test_a_computer_is_not_asked_for_its_camera(page):
     assert page.is_hidden("#camera")
 
