@@ -31,12 +31,15 @@ NO_NETWORK = re.compile(
     "ProxyError|tunnel",
     re.IGNORECASE,
 )
+_CUT = re.compile(
+    "incomplete.?(download|read)|connection broken|read timed out|reset by peer|ECONNRESET", re.IGNORECASE
+)
 _DISTRUST = re.compile("certificate|CERT_", re.IGNORECASE)
 _MISSING = re.compile("No matching distribution|E404|ETARGET")
 _WRONG = re.compile("DO NOT MATCH THE HASHES|EINTEGRITY")
 PATIENCE = 120  # seconds without a new byte after which a client is ended
 MOST = 4_000_000_000  # bytes that may come out of a package; those of the catalogues hold far less
-_BACKENDS = ("setuptools/build_meta.py", "hatchling/build.py")  # of the catalogues' source packages
+_BACKENDS = ("setuptools/build_meta", "hatchling/build")  # of the catalogues' source packages
 _STAND_IN = """
 import pathlib, sys
 
@@ -159,6 +162,8 @@ def _explain(origin, output):
             f"{client} does not trust the server's certificate. Is this machine's clock right? It says "
             f"{datetime.datetime.now():%d %B %Y, %H:%M}. If so, set up your network's certificate with {client}."
         )
+    elif _CUT.search(output):
+        why = f"the connection of {client} was cut, or nothing came any more. Run the same again."
     elif NO_NETWORK.search(output):
         why = f"{client} reached no network. Connect (or set up {client}'s proxy or mirror) and run the same again."
     elif _MISSING.search(output):
@@ -180,9 +185,10 @@ def _pip(origin, folder):
     if origin.get("source"):
         kind = ["--no-binary", name, "--no-build-isolation", "--use-pep517"]
         for backend in _BACKENDS:
-            (folder / "stand_in" / backend).parent.mkdir(parents=True)
-            text = _STAND_IN.format(name=name.replace("-", "_"), version=origin["version"])
-            (folder / "stand_in" / backend).write_text(text)
+            file = folder / "stand_in" / f"{backend}.py"
+            file.parent.mkdir(parents=True)
+            (file.parent / "__init__.py").touch()
+            file.write_text(_STAND_IN.format(name=name.replace("-", "_"), version=origin["version"]))
     download = [sys.executable, "-m", "pip", "download", *_QUIET, "--retries", "2", "--disable-pip-version-check"]
     return [*download, *kind, "--dest", ".", "-r", "pin.txt"]
 
