@@ -31,9 +31,7 @@ NO_NETWORK = re.compile(
     "ProxyError|tunnel",
     re.IGNORECASE,
 )
-_CUT = re.compile(
-    "incomplete.?(download|read)|connection broken|read timed out|reset by peer|ECONNRESET", re.IGNORECASE
-)
+_CUT = re.compile("incomplete.?(download|read)|read timed out|reset by peer|ECONNRESET", re.IGNORECASE)
 _DISTRUST = re.compile("certificate|CERT_", re.IGNORECASE)
 _MISSING = re.compile("No matching distribution|E404|ETARGET")
 _WRONG = re.compile("DO NOT MATCH THE HASHES|EINTEGRITY")

@@ -137,19 +137,24 @@ def base() -> None:
     """Make what the stages start from: an index of packages, a small course to install, photos, what `make` makes."""
     for name in ("index", "course/requirements", "cache", "log", "tmp"):
         (BASE / name).mkdir(parents=True)
-    files = {f"petal/part_{number}.py": f"number = {number}\n" * 50 for number in range(1500)}
+    files = {f"petal/part_{number}.py": f"number = {number}\n" * 50 for number in range(300)}
     files["petal-1.0.dist-info/METADATA"] = "Metadata-Version: 2.1\nName: petal\nVersion: 1.0\n"
     files["petal-1.0.dist-info/WHEEL"] = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     files["petal-1.0.dist-info/RECORD"] = "".join(f"{name},,\n" for name in files) + "petal-1.0.dist-info/RECORD,,\n"
     with zipfile.ZipFile(BASE / "index" / WHEEL, "w") as file:
         for name, text in files.items():
             file.writestr(name, text)
+    with zipfile.ZipFile(BASE / "index" / "uv-1.0-py3-none-any.whl", "w") as file:  # the course's own, packed again
+        file.write(ROOT / ".uv" / "bin" / "uv", "uv-1.0.data/scripts/uv")
+        for name in ("METADATA", "WHEEL", "RECORD"):
+            text = files[f"petal-1.0.dist-info/{name}"].replace("petal", "uv")
+            file.writestr(f"uv-1.0.dist-info/{name}", text if name != "RECORD" else "")
     harm = f"open({str(BASE / 'harm')!r}, 'w').write('harm')\nimport setuptools\nsetuptools.setup(name='thorn')\n"
     info = tarfile.TarInfo("thorn-1.0/setup.py")
     info.size = len(harm)
     with tarfile.open(BASE / "index" / SOURCE, "w:gz") as file:
         file.addfile(info, io.BytesIO(harm.encode()))
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "uv", "setuptools"]
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "setuptools"]
     subprocess.run(pip, cwd=BASE / "index", check=True)
     for lock, names in {"core": ("petal", "setuptools"), "uv": ("uv",)}.items():
         pins = ""
