@@ -179,6 +179,8 @@ def other_disk():
 def clock():
     """Date photos in the future; change one and keep its size and time; set the clock back."""
     with scratch("extract") as folder:
+        (folder / "photos").unlink()
+        photos(folder / "photos", 2000)
         every = sorted((folder / "photos").rglob("*.bmp"))
         right = run("extract", folder)["made"]
         for path in every:
@@ -241,6 +243,7 @@ def folders():
     """Check 100,000 photos, links in circles, and names in Unicode under LC_ALL=C."""
     for what, count in (("100,000 photos", 100_000), ("links in circles", 20), ("LC_ALL=C", 20)):
         with scratch("check") as folder:
+            (folder / "photos").unlink()
             photos(folder / "photos", count)
             if what == "links in circles":
                 (folder / "photos" / "Dahlie" / "again").symlink_to("..")

@@ -22,7 +22,7 @@ from sources import catalogues, fetch
 ROOT, BASE = Path(__file__).resolve().parents[2], Path(tempfile.gettempdir(), f"drills-{os.getpid()}")
 SEED, WHEEL, SOURCE = 20, "petal-1.0-py3-none-any.whl", "thorn-1.0.tar.gz"
 START = {  # what a stage starts from, of what `base` has made
-    "extract": ("module", "photos", "cache/engines"),
+    "extract": ("module", "cache/engines"),
     "refresh": ("notebooks", "docs"),
     "grade": ("assignments", "handed in", "release.ipynb", "tests.db"),
     "export": ("exported",),
@@ -83,6 +83,7 @@ def scratch(stage: str):
         for part in START.get(stage, ()):
             (folder / part).parent.mkdir(exist_ok=True)
             (shutil.copytree if (BASE / part).is_dir() else shutil.copy2)(BASE / part, folder / part)
+        (folder / "photos").symlink_to(BASE / "photos")
         for part in ("log", "tmp", "cache"):
             (folder / part).mkdir(exist_ok=True)
             (folder / part).chmod(0o755 if part == "cache" else 0o777)
@@ -164,7 +165,7 @@ def base() -> None:
         (BASE / "course" / "requirements" / f"{lock}.txt").write_text(pins)
     project = "[project]\nname = 'garden'\nversion = '1.0'\n[tool.setuptools]\npackages = []\n"
     (BASE / "course" / "pyproject.toml").write_text(project)
-    photos(BASE / "photos", 4000)
+    photos(BASE / "photos", 2000)
     package = fetch.fetch(catalogues.entries("modules")["mobilenet_v2"]["origins"][0]).parent
     shutil.copytree(package, BASE / "cache" / "downloads" / package.name)
     note = run("make", BASE)
