@@ -221,7 +221,7 @@ def test_a_file_is_whole_whoever_writes_it_and_whenever_they_are_killed(tmp_path
     path.write_bytes(b"0" * 300_000)
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), each], cwd=ROOT) for each in "12"]
     seen, end = set(), time.monotonic() + 120
-    while seen < {b"1", b"2"} and time.monotonic() < end:
+    while not seen >= {b"1", b"2"} and time.monotonic() < end:
         content = path.read_bytes()
         assert content == content[:1] * 300_000
         seen.add(content[:1])
