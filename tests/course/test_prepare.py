@@ -24,11 +24,11 @@ if __name__ == "__main__":
 
 def test_a_worker_ends_when_prepare_is_killed(tmp_path):
     (tmp_path / "killed.py").write_text(CODE)
-    done = subprocess.run(
-        [sys.executable, tmp_path / "killed.py"], env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE
-    )
+    with open(tmp_path / "said", "w") as said:  # a pipe would be held open by the worker
+        killed = [sys.executable, tmp_path / "killed.py"]
+        done = subprocess.run(killed, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=said)
     assert done.returncode == -signal.SIGKILL
-    worker, end = int(done.stdout), time.monotonic() + 60
+    worker, end = int((tmp_path / "said").read_text()), time.monotonic() + 60
     while psutil.pid_exists(worker) and time.monotonic() < end:
         time.sleep(0.1)
     assert not psutil.pid_exists(worker)

@@ -29,7 +29,6 @@ from tests.drills.stages import made
 PAGE = ROOT / "docs" / "drills.md"
 POINTS = {"extract": 16, "install": 12, "refresh": 7, "grade": 5, "export": 5, "fit": 3, "prepare": 2}  # fifty
 PATIENCE = 20  # seconds after which nothing of a killed process may run any more
-NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--", "env", "HOME=/nonexistent"]
 LOST = {
     "extract": "the photos under way, 512 at most",
     "install": "nothing: it is installed again, from uv's cache",
@@ -133,22 +132,37 @@ def disk_full():
             yield row(fault, noted(stage, folder)[0], second, right["made"], folder)
 
 
+def stranger():
+    """Return the start of a command line that has no rights of this user, and who owns what it may not write.
+
+    That is the user nobody; if nobody may start this Python, root without its rights.
+    """
+    for owner, given in ((0, ["--reuid=65534", "--clear-groups"]), (65534, ["--bounding-set=-all", "--inh-caps=-all"])):
+        around = ["setpriv", *given, "--", "env", "HOME=/nonexistent"]
+        if not os.geteuid() and not subprocess.run([*around, sys.executable, "-c", ""], capture_output=True).returncode:
+            return around, owner
+    return None, 0
+
+
 def other_users():
     """Let another user, without a home, meet a cache that can only be read."""
-    if os.geteuid() or not shutil.which("setpriv"):
+    around, owner = stranger()
+    if around is None:
         yield "another user without a home; a read-only cache", "not tried: it needs root and setpriv", "", ""
         return
     with scratch("extract") as folder:
-        first = run("extract", folder, NOBODY)
-        right = run("extract", folder)["made"]
-        own = run("extract", folder, NOBODY, COURSE_CACHE=folder / "tmp" / "own")
+        right = run("extract", folder, COURSE_CACHE=folder / "tmp" / "first")["made"]
+        subprocess.run(["chown", "-R", str(owner), folder / "cache"], check=True)
+        first = run("extract", folder, around)
+        own = run("extract", folder, around, COURSE_CACHE=folder / "tmp" / "own")
         yield row("a read-only cache without what is asked for; then a cache of one's own", first, own, right, folder)
-        note = run("extract", folder, NOBODY)
+        run("extract", folder)
+        note = run("extract", folder, around)
         yield row("a read-only cache that has it; another user, no home", note, note, right, folder)
     for stage in ("refresh", "fit"):
         with scratch(stage) as folder, scratch(stage) as other:
-            subprocess.run(["chown", "-R", "65534:65534", folder], check=True)
-            note = run(stage, folder, NOBODY)
+            subprocess.run(["chown", "-R", str(65534 - owner), folder], check=True)
+            note = run(stage, folder, around)
             yield row(f"another user, no home: {stage}", note, note, run(stage, other)["made"], folder)
 
 

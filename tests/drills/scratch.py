@@ -105,6 +105,7 @@ def run(stage: str, folder: Path, around=(), after: float | None = None, **more)
     own |= {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}:{ROOT / 'tests' / 'classroom'}", "TF_CPP_MIN_LOG_LEVEL": 3}
     own |= {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": index(), "UV_CACHE_DIR": BASE / "uv"}
     settings = kept | {name: str(value) for name, value in (own | more).items()}
+    before = len(noted(stage, folder))
     command = [*around, sys.executable, "-m", "tests.drills.stages", stage, folder]
     with open(folder / "log" / "output.txt", "a") as output:
         process = subprocess.Popen(list(map(str, command)), cwd=ROOT, env=settings, stdout=output, stderr=output)
@@ -113,7 +114,7 @@ def run(stage: str, folder: Path, around=(), after: float | None = None, **more)
                 process.wait(after)
             process.kill()
         code = process.wait()
-    return {"code": code} | ((noted(stage, folder) or [{}])[-1] if code >= 0 else {})
+    return {"code": code} | (noted(stage, folder)[before:] or [{}])[-1]
 
 
 def noted(stage: str, folder: Path) -> list[dict]:
