@@ -5,7 +5,7 @@ COURSE  = $(VENV)/bin/python -m course
 CLASS   = $(VENV)/bin/python -m classroom
 INSTALL = $(PYTHON) -m course install --venv $(VENV) --lock
 
-.PHONY: run full official lab lint check test test-long assignments grade bench site refresh prepare doctor lock wheel
+.PHONY: run full official lab lint check test test-long drills assignments grade bench site refresh prepare doctor lock wheel
 
 run:  ## set everything up, run every lesson, print a table
 	@$(INSTALL) $(LOCK)
@@ -40,6 +40,10 @@ test: lint  ## all of these, every other test, every notebook under nbval and pa
 test-long:  ## what is too slow for every day: lessons on folders of photos, more hostile submissions
 	@$(INSTALL) dev
 	$(VENV)/bin/python -m pytest tests -m long
+
+drills:  ## faults of real machines, done for real: kill -9, full disks, lying servers; renews docs/drills.md
+	@$(INSTALL) dev
+	$(VENV)/bin/python -m tests.drills
 
 assignments: LOCK = grading
 assignments:  ## the students' notebooks, and build/assignments.zip with all that students need

@@ -8,13 +8,12 @@ import csv
 import hashlib
 import io
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from course.paths import CourseError
-from sources import tables
+from sources import cache, tables
 
 GIVEN = ("student", "assignment", "question", "max")  # the grader's columns; all others are the teacher's
 COLUMNS = (*GIVEN, "points", "comment", "answer", "marking scheme", "answer id")
@@ -188,9 +187,4 @@ def replace(path: Path, content: bytes, versions: int = 10) -> None:
         shutil.copy2(path, kept / f"{path.name}.{max(numbers, default=0) + 1}")
         for number in numbers[: 1 - versions]:
             (kept / f"{path.name}.{number}").unlink()
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    cache.replace(path, content)

@@ -61,7 +61,8 @@ def _parser():
     added.add_argument("--local-network", action="store_true", help="let other devices open it, such as a phone")
     added.add_argument("--port", type=int, default=8000, help="where it is served (default: 8000)")
     command("site", site, "build the website into build/site, from the lessons as they ran")
-    command("lock", lock, "compile pyproject.toml into requirements/")
+    added = command("lock", lock, "compile pyproject.toml into requirements/")
+    added.add_argument("--oldest", action="store_true", help="the lowest versions allowed, to test them")
     added = command("doctor", doctor, "say what this machine has, what is prepared, and the cure for what is missing")
     added.add_argument(
         "--deep", action="store_true", help="read every file of the cache, not those alone that look changed"

@@ -3,9 +3,12 @@
 import hashlib
 import os
 import platform
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 from course.paths import LOCKS, ROOT, CourseError
 
@@ -64,18 +67,24 @@ def install(venv, name):
     wanted = digest(name)
     if stamp(venv, name).exists() and stamp(venv, name).read_text() == wanted:
         return
-    start = time.monotonic()
-    uv = ROOT / ".uv" / "bin" / "uv"
+    start, uv, begun = time.monotonic(), ROOT / ".uv" / "bin" / "uv", venv / "install.begun"
     if not uv.exists():
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        _run([*pip, "--no-deps", "--require-hashes", "--target", ROOT / ".uv", "-r", LOCKS / "uv.txt"])
-    if not (venv / "bin" / "python").exists():
-        _run([uv, "venv", "--quiet", "--python", sys.executable, venv])
+        with tempfile.TemporaryDirectory(dir=ROOT, prefix=".uv-") as part:  # pip is killed: no half of uv is left there
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            _run([*pip, "--no-deps", "--require-hashes", "--target", Path(part, "whole"), "-r", LOCKS / "uv.txt"])
+            shutil.rmtree(ROOT / ".uv", ignore_errors=True)
+            Path(part, "whole").rename(ROOT / ".uv")
+    if not (venv / "bin" / "python").exists() or not (venv / "pyvenv.cfg").exists():
+        _run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, venv])
+    # An install that was killed leaves packages that look whole to uv, and are not.
+    again = ["--reinstall"] if begun.exists() else []
+    begun.touch()
     # The lock is complete, so nothing is resolved: --no-deps. A laptop gets tensorflow-cpu where there is one.
     into = [uv, "pip", "install", "--python", venv / "bin" / "python", "--no-deps"]
-    _run([*into, "--compile-bytecode", "--require-hashes", "-r", LOCKS / f"{name}.txt"])
+    _run([*into, *again, "--compile-bytecode", "--require-hashes", "-r", LOCKS / f"{name}.txt"])
     _run([*into, "--quiet", "--no-build-isolation", "--editable", ROOT])
     stamp(venv, name).write_text(wanted)
+    begun.unlink()
     print(f"Installed {name} into {venv.name} in {time.monotonic() - start:.0f} s.")
 
 

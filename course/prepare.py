@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
@@ -26,7 +27,7 @@ def prepare():
     for name, entry in module_folders.catalogue().items():
         if not module_folders.is_ready(name):
             together.setdefault(entry["origins"][0]["package"], []).append(name)
-    with ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn"), _quiet) as pool:
+    with ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn"), _start) as pool:
         jobs = [pool.submit(_make, each) for each in together.values()]
         for catalogue, load in ((photos.catalogue(), photos.load), (texts.catalogue(), texts.load)):
             for name, card in catalogue.items():
@@ -45,9 +46,15 @@ def prepare():
     print(f"Prepared in {time.monotonic() - start:.0f} s: {said}.", flush=True)
 
 
-def _quiet():
-    """Bars of several processes would overwrite each other."""
-    os.environ["TQDM_DISABLE"] = "1"
+def _start():
+    os.environ["TQDM_DISABLE"] = "1"  # bars of several processes would overwrite each other
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent():
+    """A worker whose parent was killed would wait for its next module for ever, with all of its memory."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _make(names):

@@ -9,6 +9,7 @@ import time
 
 from course.paths import ROOT, lessons
 from course.prepare import prepare
+from sources import cache
 
 
 def with_claims(page):
@@ -28,7 +29,7 @@ def refresh_all(names):
     for path in lessons():
         _renew_claims(path)
     page = ROOT / "docs" / "claims.md"
-    page.write_text(with_claims(page.read_text()))
+    cache.replace(page, with_claims(page.read_text("utf-8")).encode())
 
 
 def _renew_claims(path):
@@ -42,7 +43,7 @@ def _renew_claims(path):
         if shown := output.get("metadata", {}).get("course", {}).get("claims"):
             table = report.claims("" if shown == "all" else shown)
             output.data = nbformat.from_dict({"text/markdown": table, "text/plain": table})
-    nbformat.write(notebook, path)
+    _write(notebook, path)
 
 
 def refresh(path):
@@ -58,7 +59,13 @@ def refresh(path):
     _save_figures(fresh, path.parent / "figures")
     seconds, fresh = time.monotonic() - start, clean(fresh, stored)
     fresh.metadata["course"] = {"ran": record(seconds, fresh, stored)}
-    nbformat.write(fresh, path)
+    _write(fresh, path)
+
+
+def _write(notebook, path):
+    import nbformat
+
+    cache.replace(path, (nbformat.writes(notebook).rstrip("\n") + "\n").encode())
 
 
 def record(seconds, fresh, stored):
@@ -76,7 +83,7 @@ def _save_figures(notebook, folder):
     for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
         if name := output.get("metadata", {}).get("course", {}).get("save"):
             folder.mkdir(exist_ok=True)
-            (folder / name).write_bytes(base64.b64decode(output.data["image/png"]))
+            cache.replace(folder / name, base64.b64decode(output.data["image/png"]))
 
 
 def clean(fresh, stored):

@@ -12,6 +12,7 @@ from pathlib import Path
 from course import check
 from course.paths import BUILD, NOTEBOOKS, CourseError, lessons
 from course.prepare import prepare
+from sources import cache
 
 CROPS = ("maize", "apple", "grape", "pepper", "potato", "tomato")
 FULL = {  # lessons that have a run at full size: its parameters
@@ -61,7 +62,8 @@ def run(names=(), parameters=(), full=False, resume=False):
         rows.append(_run_one(path, large.get(path.stem, {}) | values))
         _keep(asked, rows)
     rows.sort(key=lambda row: row["lesson"])
-    (BUILD / "results.json").write_text(json.dumps([row["metrics"] for row in rows if row["metrics"]], indent=1) + "\n")
+    results = json.dumps([row["metrics"] for row in rows if row["metrics"]], indent=1) + "\n"
+    cache.replace(BUILD / "results.json", results.encode())
     print(_table(rows))
     if failed := [row["lesson"] for row in rows if row["failed"]]:
         raise CourseError(
@@ -71,9 +73,7 @@ def run(names=(), parameters=(), full=False, resume=False):
 
 
 def _keep(asked, rows):
-    part = BUILD / "run.json.part"
-    part.write_text(json.dumps({"asked": asked, "rows": rows}))
-    part.replace(BUILD / "run.json")
+    cache.replace(BUILD / "run.json", json.dumps({"asked": asked, "rows": rows}).encode())
 
 
 def _last(asked):

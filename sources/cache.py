@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def prepared(name: str, build: Callable[[Path], object]) -> Path:
     Raises:
         DamagedError: the folder is there, and is not as it was written.
         PermissionError: the cache can't be written; the message has the cure.
+        OSError: the disk is full; so does this one.
     """
     target = root() / name
     if target.exists():
@@ -62,14 +64,40 @@ def prepared(name: str, build: Callable[[Path], object]) -> Path:
                 finally:
                     shutil.rmtree(part, ignore_errors=True)
                 built.append(str(name))
-    except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+    except Exception as error:
+        if is_full(error):
+            raise OSError(
+                f"{name} can't be prepared, because a disk is full ({error}). Nothing of it was left. Make room in "
+                f"{root()} and {tempfile.gettempdir()}, or set COURSE_CACHE and TMPDIR to folders that have it, and "
+                "run again."
+            ) from error
+        if getattr(error, "errno", None) not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
         raise PermissionError(
             f"{name} is not prepared yet, and the cache {root()} can't be written. Where a class shares it, its owner "
             "runs `python -m course prepare` once; or set COURSE_CACHE to a folder of your own."
         ) from error
     return target
+
+
+def is_full(error: Exception) -> bool:
+    """Return whether a disk or a quota is used up; TensorFlow, h5py and pip say it in words alone."""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(
+        os.strerror(number) in str(error) for number in (errno.ENOSPC, errno.EDQUOT)
+    )
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, whoever else writes it, and whenever this process is killed."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def check(folder: Path) -> None:

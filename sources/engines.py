@@ -127,6 +127,8 @@ def _convert(part, folder, size, representative):
             raise ArithmeticError(f"its vectors are {apart:.0e} of the largest value away from the module's")
         (part / "content").write_bytes(cache.content_hash(part / "model.tflite"))
     except Exception as error:  # the converter has no common error
+        if isinstance(error, MemoryError) or cache.is_full(error):
+            raise  # that is no property of the module, so it must not be remembered as one
         (part / "model.tflite").unlink(missing_ok=True)
         (part / "why_not.txt").write_text(f"LiteRT can't take it ({str(error).strip().splitlines()[0][:200]})")
 

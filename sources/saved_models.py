@@ -67,10 +67,12 @@ def save(
         name: run if hasattr(run, "input_signature") else tf.function(run, input_signature=[spec])
         for name, run in (signatures or {}).items()
     }
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": serve, **others})
+    # TensorFlow writes it last and at once: a folder whose writer was killed is no module then, not a mixed one.
+    Path(folder, "saved_model.pb").unlink(missing_ok=True)
     for name, text in {**(extras or {}), **({"labels.json": json.dumps(labels, indent=0)} if labels else {})}.items():
-        Path(folder, "assets.extra").mkdir(exist_ok=True)
+        Path(folder, "assets.extra").mkdir(parents=True, exist_ok=True)
         Path(folder, "assets.extra", name).write_text(text, encoding="utf-8")
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": serve, **others})
 
 
 def save_backbone(folder: Path | str, backbone: keras.Model, prepare: Callable, l2: float = 0.0) -> None:

@@ -16,7 +16,18 @@ if os.environ.get(
     "NO_TENSORFLOW"
 ):  # `make check`: files and marked tests that need it are left out, what else asks fails
     sys.modules["tensorflow"] = None
-    names = ("features", "lite", "modules", "official", "saved_model", "texts", "training", "photos", "plant_foods")
+    names = (
+        "features",
+        "lite",
+        "modules",
+        "official",
+        "saved_model",
+        "texts",
+        "training",
+        "photos",
+        "plant_foods",
+        "untrusted",
+    )
     collect_ignore_glob = [
         *(f"helpers/test_{name}.py" for name in names),
         *("hub_layer/*", "classroom/test_grading.py", "classroom/test_assignments.py", "notebooks/test_real_photos.py"),

@@ -153,6 +153,19 @@ def test_grades_that_lost_letters_of_a_name_are_still_that_students(handed_in, r
     assert [(row["student"], row["late"]) for row in table(out / "grades.csv")] == [("Zoë", "Z"), ("Łukasz", "?")]
 
 
+def test_what_the_grader_failed_at_is_tried_again_in_the_next_run(handed_in, room, tmp_path, monkeypatch):
+    folder, out = handed_in({"ann/sample.ipynb": None}), tmp_path / "grades"
+    run = sandbox.run
+    failed = {"flags": ["grader failed"], "notes": ["nbgrader stopped. The disk was full."]}
+    with monkeypatch.context() as patch:
+        patch.setattr(sandbox, "run", lambda room, job, *given: run(room, job, *given) if not given[2] else failed)
+        grading.grade(folder, out=out)
+    assert table(out / "grades.csv")[0]["flags"] == "grader failed"
+    grading.grade(folder, out=out)
+    (row,) = table(out / "grades.csv")
+    assert (row["score"], row["flags"]) == ("3", "")
+
+
 @pytest.mark.parametrize("where", ["restored", "run"])
 def test_a_submission_that_cannot_be_handled_is_a_row(where, handed_in, room, tmp_path, monkeypatch):
     folder, out = handed_in({"ann/sample.ipynb": None, "bob/sample.ipynb": None}), tmp_path / "grades"

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from course import install
+from course import install, lock
 from course.paths import ROOT, CourseError
 
 
@@ -69,6 +69,69 @@ def test_an_install_that_stopped_is_not_stamped(stamped, monkeypatch):
     for _ in range(2):
         with pytest.raises(CourseError, match="PIP_INDEX_URL"):
             install.install(stamped, "core")
+
+
+def test_after_an_install_that_was_killed_every_package_is_installed_again(stamped, monkeypatch):
+    (install.LOCKS / "core.txt").write_text("petal==2.0\n")
+    commands = []
+
+    def killed(command):
+        commands.append(command)
+        if "--require-hashes" in command:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(install, "_run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        install.install(stamped, "core")
+    assert "--reinstall" not in commands[-1]
+    monkeypatch.setattr(install, "_run", commands.append)
+    for again in (True, False):
+        install.stamp(stamped, "core").unlink()
+        install.install(stamped, "core")
+        assert ("--reinstall" in commands[-2]) == again  # what was half installed looks whole to uv, once
+
+
+def test_uv_is_there_whole_or_not_at_all(stamped, monkeypatch, tmp_path):
+    monkeypatch.setattr(install, "ROOT", tmp_path)
+    (tmp_path / "pyproject.toml").write_text("")
+
+    def pip(command):
+        if "pip" in command and "--target" in command:
+            place = command[command.index("--target") + 1] / "bin"
+            place.mkdir(parents=True)
+            (place / "uv").write_text("half")
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(install, "_run", pip)
+    with pytest.raises(KeyboardInterrupt):
+        install.install(stamped, "core")
+    assert not (tmp_path / ".uv").exists()
+
+
+def test_an_environment_without_its_settings_is_made_again(stamped, monkeypatch):
+    (stamped / "bin").mkdir()
+    (stamped / "bin" / "python").touch()  # without pyvenv.cfg it is the system's Python, which would be installed into
+    install.stamp(stamped, "core").unlink()
+    commands = []
+    monkeypatch.setattr(install, "_run", commands.append)
+    install.install(stamped, "core")
+    assert any("venv" in command and "--clear" in command for command in commands)
+
+
+@pytest.mark.parametrize("oldest", [False, True])
+def test_the_oldest_lock_takes_the_lowest_versions_and_leaves_the_tools(oldest, monkeypatch, tmp_path):
+    compiled = {}
+    monkeypatch.setattr(lock, "LOCKS", tmp_path)
+
+    def compile_(wanted, target, *options):
+        compiled[target.stem] = options
+        target.write_text("petal==1.0 \\\n    --hash=sha256:0\n")
+
+    monkeypatch.setattr(lock, "_compile", compile_)
+    lock.lock(oldest)
+    assert {"core", "gpu", "everything", *lock.EXTRAS} <= set(compiled)
+    assert ({"uv", "npm"} <= set(compiled)) is not oldest
+    assert all(("lowest-direct" in options) == oldest for options in compiled.values())
 
 
 def bare(*arguments):

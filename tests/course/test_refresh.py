@@ -125,6 +125,20 @@ def test_refresh_writes_the_run_back_into_its_file(lessons):
     assert (folder / "00_first.ipynb").read_text() == text
 
 
+def test_a_refresh_that_can_not_be_written_leaves_the_lesson_as_it_was(lessons, monkeypatch):
+    folder = lessons(_00_first=notebook("print('out')"))
+    before = (folder / "00_first.ipynb").read_bytes()
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="space"):
+        refresh._write(notebook("print('other')"), folder / "00_first.ipynb")
+    assert (folder / "00_first.ipynb").read_bytes() == before
+    assert [path.name for path in folder.iterdir()] == ["00_first.ipynb"]
+
+
 def test_a_run_that_shows_the_same_keeps_its_record_and_another_gets_a_new_one(tmp_path, monkeypatch):
     monkeypatch.delenv("TIMINGS", raising=False)
     path, first = tmp_path / "00_one.ipynb", {"day": "2025-01-01", "seconds": 9, "on": "a machine"}

@@ -1,11 +1,13 @@
 """A waiting process says for whom it waits, and every file of the cache can be checked against what was written."""
 
+import errno
 import json
 import os
 import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,7 @@ def test_a_waiting_process_says_for_whom_and_which_file_to_delete():
 
 def test_a_lock_that_a_killed_process_left_is_no_wait():
     code = """
+import errno
 import json
 import os
 from course import doctor, run
@@ -182,3 +185,63 @@ def test_layer_features_doctor_and_prepare_say_the_same_of_a_damaged_module():
             look(str(folder))
         assert str(raised.value) == said
     assert doctor._files(deep=False)[1] == said
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        RuntimeError("variables.data; No space left on device [Op:SaveV2]"),  # as TensorFlow says it
+    ],
+    ids=["disk", "quota", "TensorFlow"],
+)
+def test_a_full_disk_is_said_with_its_cure_and_leaves_nothing(error):
+    def fill(part):
+        (part / "half").write_bytes(b"0")
+        raise error
+
+    with pytest.raises(OSError, match=r"photos/meadow can't be prepared, because a disk is full .*COURSE_CACHE"):
+        cache.prepared("photos/meadow", fill)
+    assert [path.name for path in cache.root().rglob("*") if path.is_file() and path.suffix != ".lock"] == []
+    assert cache.prepared("modules/meadow", build).is_dir()
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from sources import cache
+while True:
+    cache.replace(Path(sys.argv[1]), sys.argv[2].encode() * 300_000)
+"""
+
+
+def test_a_file_is_whole_whoever_writes_it_and_whenever_they_are_killed(tmp_path):
+    path = tmp_path / "lesson.ipynb"
+    path.write_bytes(b"0" * 300_000)
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), each], cwd=ROOT) for each in "12"]
+    seen, end = set(), time.monotonic() + 120
+    while not seen >= {b"1", b"2"} and time.monotonic() < end:
+        content = path.read_bytes()
+        assert content == content[:1] * 300_000
+        seen.add(content[:1])
+    for writer in writers:
+        writer.kill()
+        writer.wait()
+    content = path.read_bytes()
+    assert content == content[:1] * 300_000
+    assert seen >= {b"1", b"2"}
+
+
+def test_a_file_that_can_t_be_written_stays_as_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "lesson.ipynb"
+    path.write_bytes(b"older")
+
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="space"):
+        cache.replace(path, b"newer")
+    assert [path] == list(tmp_path.iterdir())
+    assert path.read_bytes() == b"older"

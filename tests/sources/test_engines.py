@@ -216,6 +216,39 @@ def test_of_many_photos_only_those_that_changed_are_read_again(trees, monkeypatc
     assert "12 photos: 1 read, the others unchanged in size and time of change" in capfd.readouterr().err
 
 
+def test_a_photo_that_changed_while_its_size_and_time_did_not_is_read_again(trees, monkeypatch):
+    monkeypatch.setattr(extraction, "MANY", 10)
+    for path in trees.paths:
+        os.utime(path, (1e9, 1e9))
+    first = extraction.contents(trees.paths)
+    content = trees.paths[0].read_bytes()
+    trees.paths[0].write_bytes(content[:-40] + bytes([content[-40] ^ 1]) + content[-39:])
+    os.utime(trees.paths[0], (1e9, 1e9))  # as a backup does that restores it
+    assert extraction.contents(trees.paths) == b"".join(map(cache.content_hash, trees.paths)) != first
+
+
+def test_contents_are_read_where_the_cache_can_not_be_written(trees, monkeypatch):
+    def refuse(path, content):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(extraction, "MANY", 10)
+    monkeypatch.setattr(cache, "replace", refuse)
+    assert extraction.contents(trees.paths) == b"".join(map(cache.content_hash, trees.paths))
+
+
+def test_a_full_disk_is_not_remembered_as_a_fault_of_the_module(trees, network, monkeypatch):
+    def full(*_):
+        raise RuntimeError("graph.pb; No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engines, "tflite", full)
+        with pytest.raises(OSError, match="a disk is full"):
+            features.extract(trees, network, image_size=SIZE)
+    assert not list(cache.root().glob("engines/*"))
+    assert same(features.extract(trees, network, image_size=SIZE), truth(network, trees))
+    assert list(cache.root().glob("engines/*/model.tflite"))
+
+
 def test_a_photo_that_changed_just_after_it_was_read_is_read_again(trees, monkeypatch):
     monkeypatch.setattr(extraction, "MANY", 10)
     before = os.stat(trees.paths[0])

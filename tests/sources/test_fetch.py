@@ -97,6 +97,14 @@ def test_a_client_that_finds_the_hash_wrong_itself_is_understood(client, said):
         (ORIGIN, "Temporary failure in name resolution\nERROR: No matching distribution", "pip reached no network"),
         (NPM_ORIGIN, "npm error code EAI_AGAIN", "npm reached no network"),
         (ORIGIN, "hm\nERROR: the disk is on fire\nbye", "pip says: ERROR: the disk is on fire"),
+        (
+            ORIGIN,
+            "SSLError: certificate verify failed: not yet valid\nNo matching distribution",
+            r"clock right\? It says",
+        ),
+        (NPM_ORIGIN, "npm error code CERT_NOT_YET_VALID", r"clock right\? It says"),
+        (ORIGIN, "error: incomplete-download\nConnection", "the connection of pip was cut"),
+        (NPM_ORIGIN, "npm error code ECONNRESET", "the connection of npm was cut"),
     ],
 )
 def test_what_the_client_says_is_told_and_the_cache_is_unchanged(client, origin, said, told):
@@ -160,6 +168,34 @@ def test_the_real_clients_words_are_understood(monkeypatch, request, origin, reg
     with pytest.raises(fetch.FetchError, match=f"{origin['client']} {told}"):
         fetch.fetch(origin)
     assert in_cache() == []
+
+
+@pytest.mark.parametrize(("way", "told"), [("stalls", "nothing came for 1 seconds"), ("never ends", "more came than")])
+def test_a_client_that_stalls_or_never_ends_is_ended_with_what_it_started(client, monkeypatch, way, told):
+    monkeypatch.setattr(fetch, "PATIENCE", 1)
+    monkeypatch.setattr(fetch, "_bytes_in", lambda folder: 10**9 * next(seen))
+    seen = iter(range(1000)) if way == "never ends" else iter([0] * 1000)
+    client("import time; time.sleep(60)")
+    with pytest.raises(fetch.FetchError, match=told):
+        fetch.fetch(ORIGIN)
+    assert in_cache() == []
+
+
+@pytest.mark.parametrize("backend", ["setuptools.build_meta", "hatchling.build", None])
+def test_nothing_of_a_source_package_runs_when_pip_fetches_it(backend, tmp_path, monkeypatch):
+    harm = f"open({str(tmp_path / 'harm')!r}, 'w').close()\n"
+    files = {"seed-catalogue-1.0/setup.py": harm + "from setuptools import setup\nsetup(name='seed-catalogue')\n"}
+    if backend:
+        build = f'[build-system]\nrequires = ["seeds-of-evil"]\nbuild-backend = "{backend}"\n'
+        files["seed-catalogue-1.0/pyproject.toml"] = build + '[project]\nname = "seed-catalogue"\nversion = "1.0"\n'
+    package = archive(tmp_path / "seed_catalogue-1.0.tgz", {name: text.encode() for name, text in files.items()})
+    package = package.rename(tmp_path / "seed_catalogue-1.0.tar.gz")
+    for name, value in {"CONFIG_FILE": os.devnull, "NO_INDEX": "1", "FIND_LINKS": str(tmp_path)}.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    digest = hashlib.sha256(package.read_bytes()).hexdigest()
+    origin = ORIGIN | {"source": True, "sha256": digest, "size": package.stat().st_size}
+    assert fetch.fetch(origin).read_bytes() == package.read_bytes()
+    assert not (tmp_path / "harm").exists()
 
 
 def test_an_interrupt_stops_the_client_leaves_nothing_and_the_next_run_is_right(client, monkeypatch, tmp_path):
@@ -279,6 +315,33 @@ def test_a_path_that_points_outside_is_refused(tmp_path, monkeypatch, suffix):
     with pytest.raises(fetch.FetchError, match="points outside"), fetch.unpacked(package, "model"):
         pass
     assert list(tmp_path.rglob("outside.txt")) == []
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tgz"])
+def test_a_bomb_stays_packed(tmp_path, monkeypatch, suffix):
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    monkeypatch.setattr(fetch, "MOST", 10**6)
+    package = archive(tmp_path / f"package{suffix}", {"model/a": bytes(6 * 10**5), "model/b": bytes(6 * 10**5)})
+    with (
+        pytest.raises(fetch.FetchError, match=r"holds more than .* \(model/b\); nothing"),
+        fetch.unpacked(package, "model"),
+    ):
+        pass
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_links_and_devices_of_an_archive_are_left_in_it(tmp_path):
+    with tarfile.open(tmp_path / "package.tgz", "w:gz") as file:
+        for name, kind in {"link": tarfile.SYMTYPE, "device": tarfile.CHRTYPE, "hard": tarfile.LNKTYPE}.items():
+            info = tarfile.TarInfo(f"model/{name}")
+            info.type, info.linkname = kind, str(tmp_path)
+            file.addfile(info)
+        file.addfile(tarfile.TarInfo("model/link/through"), io.BytesIO())
+    with fetch.unpacked(tmp_path / "package.tgz", "model") as found:
+        assert [path.relative_to(found).as_posix() for path in found.rglob("*")] == ["link", "link/through"]
+        assert not (found / "link").is_symlink()
+    assert [path.name for path in tmp_path.iterdir() if path.name != "package.tgz"] in ([], ["cache"])
 
 
 def test_a_missing_member_is_named_with_its_package(tmp_path):

@@ -1,0 +1,34 @@
+"""What prepare starts ends with it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+
+from course.paths import ROOT
+
+CODE = """
+import multiprocessing, os, signal, time
+from concurrent.futures import ProcessPoolExecutor
+from course import prepare
+
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), prepare._start)
+    print(pool.submit(os.getpid).result(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_worker_ends_when_prepare_is_killed(tmp_path):
+    (tmp_path / "killed.py").write_text(CODE)
+    with open(tmp_path / "said", "w") as said:  # a pipe would be held open by the worker
+        killed = [sys.executable, tmp_path / "killed.py"]
+        done = subprocess.run(killed, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=said)
+    assert done.returncode == -signal.SIGKILL
+    worker, end = int((tmp_path / "said").read_text()), time.monotonic() + 60
+    while psutil.pid_exists(worker) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not psutil.pid_exists(worker)
