@@ -2,6 +2,7 @@
 
 catalogues      the tables in data/: what there is, and which source answers for it
 cache           where prepared things are kept, and how they get there whole or not at all
+progress        how far something long has come
 fetch           a pinned, hash-checked package through pip or npm
 git             chosen files of a public repository at a pinned commit
 tfds            the photo sets that TensorFlow Datasets downloads
