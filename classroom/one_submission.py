@@ -32,6 +32,7 @@ from nbgrader.utils import is_grade
 from traitlets.config import Config
 
 from classroom import checks
+from course.prepare import end_with_parent
 
 STUDENT = "student"  # every submission has a gradebook of its own, so that none needs a name
 OUTPUT_LIMIT = 5_000_000  # characters of a cell's output: what comes after is dropped and the cell interrupted
@@ -41,6 +42,7 @@ UNSCORED = {"kernel died", "canary passed"}
 
 def work(job: dict, folder: Path) -> None:
     """Grade a job; write the result, or what went wrong, into folder/result.json."""
+    end_with_parent()
     for stream in (1, 2):  # what the kernel would say to a terminal
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10**9, 10**9))  # the kernel inherits these: no file beyond 1 GB,

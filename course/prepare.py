@@ -48,13 +48,17 @@ def prepare():
 
 def _start():
     os.environ["TQDM_DISABLE"] = "1"  # bars of several processes would overwrite each other
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
-def _end_with_parent():
-    """A worker whose parent was killed would wait for its next module for ever, with all of its memory."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
+def end_with_parent():
+    """End this process when the one that started it is killed; it would work on, or wait for its next task for ever."""
+
+    def wait():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _make(names):

@@ -76,11 +76,12 @@ def of_photos(
 
 def _join(files, count, target):
     """Copy shards into one file; memory holds one of them."""
-    header = {"descr": "<f4", "fortran_order": False, "shape": (count, np.load(files[0], mmap_mode="r").shape[1])}
-    with open(target, "wb") as whole:
+    shape = count, np.load(files[0], mmap_mode="r").shape[1]
+    with open(target, "wb") as whole:  # through a memory map, a full disk would end Python without a word
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(whole, header)
         for file in files:
-            np.load(file).astype("<f4", copy=False).tofile(whole)
+            whole.write(np.load(file).astype("<f4", copy=False).tobytes())
 
 
 def _may_be_cut(path):

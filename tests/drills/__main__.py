@@ -118,7 +118,7 @@ def killed(stage):
 
 def disk_full():
     """Run stages on a disk of a few megabytes, which then gets room."""
-    for stage, size, place in (("extract", "600k", "cache"), ("fetch", "1m", "cache"), ("grade", "3m", "tmp")):
+    for stage, size, place in (("extract", "600k", "cache"), ("fetch", "100k", "cache"), ("grade", "3m", "tmp")):
         with scratch(stage) as folder:
             fault = f"a full disk under FOLDER/{place}: {stage}"
             if os.geteuid():
@@ -129,7 +129,8 @@ def disk_full():
             script = f"""cd "{folder}"; cp -a {place} seed; mount -t tmpfs -o size={size},mode=777 none {place}
                 cp -a seed/. {place}; cd "{ROOT}"; "$@"; mount -o remount,size=900m "{folder}/{place}"; exec "$@" """
             second = run(stage, folder, ["unshare", "--mount", "sh", "-c", script, "sh"], ORIGIN=pin(WHEEL, size=10))
-            yield row(fault, noted(stage, folder)[0], second, right["made"], folder)
+            notes = [{"said": (folder / "log" / "output.txt").read_text()[-100:]}, *noted(stage, folder)]  # or a crash
+            yield row(fault, notes[-2], second, right["made"], folder)
 
 
 def stranger():
