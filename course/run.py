@@ -7,6 +7,7 @@ import os
 import sys
 import textwrap
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from course import check
@@ -27,6 +28,16 @@ FULL = {  # lessons that have a run at full size: its parameters
 }
 FULL_MINUTES = {"04_species": 40, "05_disease": 24}  # on two CPU cores: 05 measured, 04 from its 51 CPU minutes
 
+NEEDS = {"11_beyond_one_machine": ("ray", "scale")}  # lessons that need more than the core lock: a package, its lock
+
+
+def lacking(stem):
+    """Return what a lesson lacks here and the command that installs it (str); "" where it lacks nothing."""
+    package, lock = NEEDS.get(stem, ("course", "core"))
+    if find_spec(package):
+        return ""
+    return f"needs {package}, which `python -m course install --lock {lock}` installs"
+
 
 def run(names=(), parameters=(), full=False, resume=False):
     """Run lessons with papermill into build/, report every one, and end with a table and build/results.json.
@@ -40,7 +51,8 @@ def run(names=(), parameters=(), full=False, resume=False):
         resume: go on with the last run, as it was asked: only lessons that failed, or were never reached, run.
 
     Raises:
-        CourseError: no such lesson or parameter, or a lesson failed. All others have run.
+        CourseError: no such lesson or parameter, or a lesson failed. All others have run. A lesson that is named lacks
+            a package; where all are run, the table lists it with the command that installs it.
     """
     asked, rows = {"names": list(names), "parameters": list(parameters), "full": full}, []
     if resume:
@@ -50,7 +62,10 @@ def run(names=(), parameters=(), full=False, resume=False):
     _check_parameters(paths, values)
     values = check.parameters(values)
     done = {row["lesson"] for row in rows}
-    paths = [path for path in paths if path.stem not in done]
+    lacks = {path.stem: lacking(path.stem) for path in paths if lacking(path.stem)}
+    if lacks and asked["names"]:
+        raise CourseError("; ".join(f"{stem} {what}" for stem, what in lacks.items()) + ".")
+    paths = [path for path in paths if path.stem not in done | set(lacks)]
     large = {path.stem: FULL[path.stem] for path in paths if asked["full"] and path.stem in FULL}
     if large:
         print(_announced(large), flush=True)
@@ -64,7 +79,8 @@ def run(names=(), parameters=(), full=False, resume=False):
     rows.sort(key=lambda row: row["lesson"])
     results = json.dumps([row["metrics"] for row in rows if row["metrics"]], indent=1) + "\n"
     cache.replace(BUILD / "results.json", results.encode())
-    print(_table(rows))
+    absent = [{"lesson": stem, "seconds": 0, "main": f"not run: {what}"} for stem, what in lacks.items()]
+    print(_table(sorted([*rows, *absent], key=lambda row: row["lesson"])))
     if failed := [row["lesson"] for row in rows if row["failed"]]:
         raise CourseError(
             f"{len(failed)} of {len(rows)} lessons failed: {', '.join(failed)}. The notebook in build/ shows "

@@ -21,7 +21,7 @@ PARTS = {  # the site's contents; a page is in the first part that names it
     "Results and costs": ["docs/full_size.md", "docs/intervals.md", "bench/README.md"],
     "HubLayer alone": ["hub_layer/README.md", "docs/migrate.md"],
     "For teachers": ["docs/teach*.md"],
-    "Setting up": ["docs/platforms.md", "docs/settings.md", "docs/sources.md"],
+    "Setting up": ["docs/platforms.md", "docs/settings.md", "docs/sources.md", "docs/spark.md"],
     "The project": ["CONTRIBUTING.md", "docs/*.md", "CHANGELOG.md", "THIRD_PARTY.md"],
 }
 RUNS = """# When each lesson last ran

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from course import run
 from helpers import modules, photos
 
 if os.environ.get(
@@ -31,13 +32,16 @@ if os.environ.get(
     collect_ignore_glob = [
         *(f"helpers/test_{name}.py" for name in names),
         *("hub_layer/*", "classroom/test_grading.py", "classroom/test_assignments.py", "notebooks/test_real_photos.py"),
-        "site/*",
+        *("site/*", "scale/*"),
         *("sources/test_engines.py", "sources/test_official_photos.py", "sources/test_fuzzing.py"),
     ]
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave tests that need TensorFlow, a kernel or a prepared module out of `make check`."""
+    """Skip the cells of lessons that lack a package; leave what needs TensorFlow or a kernel out of `make check`."""
+    for item in items:
+        if item.path.suffix == ".ipynb" and (what := run.lacking(item.path.stem)):
+            item.add_marker(pytest.mark.skip(reason=what))
     if os.environ.get("NO_TENSORFLOW"):
         slow = [item for item in items if item.get_closest_marker("tensorflow")]
         config.hook.pytest_deselected(items=slow)

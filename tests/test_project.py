@@ -16,7 +16,7 @@ from course.install import PLATFORMS
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-ROOMS = ("classroom", "course", "helpers", "sources")
+ROOMS = ("classroom", "course", "scale", "helpers", "sources")
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 TOP = {path.name for path in ROOT.iterdir()} - {"build", ".venv", ".uv"}
 

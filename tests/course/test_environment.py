@@ -64,8 +64,8 @@ def selected(lock, platform, python):
 def required_of(lock):
     """Return the requirements (list of Requirement) of pyproject.toml that a lock has to satisfy."""
     lines = PROJECT["dependencies"] + EXTRAS.get(lock, [])
-    if lock == "dev":  # which takes two others whole
-        lines = [*lines[:], *EXTRAS["grading"], *EXTRAS["official"]]
+    if lock == "dev":  # which takes others whole
+        lines = [*lines[:], *EXTRAS["grading"], *EXTRAS["official"], *EXTRAS["scale"]]
     required = [Requirement(line) for line in lines if not line.startswith(PROJECT["name"])]
     # The full TensorFlow comes instead of the CPU build: side by side they would overwrite one another.
     return [each for each in required if lock != "gpu" or each.name != "tensorflow-cpu"]

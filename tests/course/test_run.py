@@ -181,6 +181,22 @@ def test_what_can_not_be_resumed_is_said(lessons):
         run.run(["00"], resume=True)
 
 
+def test_a_lesson_that_lacks_a_package_is_listed_with_the_command_that_installs_it(lessons, monkeypatch, capsys):
+    lessons(_00_good=notebook(SHOWS), _01_more=notebook("import package_that_nobody_has"))
+    monkeypatch.setattr(run, "NEEDS", {"01_more": ("package_that_nobody_has", "scale")})
+    run.run()
+    table = " ".join(capsys.readouterr().out.split())
+    assert "01_more 0 not run: needs package_that_nobody_has, which `python -m course install --lock scale`" in table
+    with pytest.raises(CourseError, match="01_more needs package_that_nobody_has"):
+        run.run(["01"])
+
+
+def test_each_lock_that_a_lesson_needs_is_there_and_has_its_package():
+    for stem, (package, lock) in run.NEEDS.items():
+        assert stem in {path.stem for path in LESSONS}
+        assert f"\n{package}" in (paths.LOCKS / f"{lock}.txt").read_text()
+
+
 def test_the_table_of_a_run_fits_a_terminal():
     rows = [{"lesson": "07_swap_the_backbone", "seconds": 12345, "main": "0.900 [0.852 0.934] accuracy of a head " * 5}]
     table = run._table(rows)
