@@ -42,7 +42,7 @@ LOST = {
 
 def said(note, folder):
     """Return the first line of what a person read, without the names of scratch folders."""
-    words = note.get("said", "nothing").splitlines()[0].replace(str(folder), "FOLDER").replace("|", "/")
+    words = note.get("said", "nothing").splitlines()[0].replace(str(folder), "FOLDER").replace("|", "/").replace("`", "'")
     return f"`{words}`" + (" and a traceback" if note.get("traceback") else "")
 
 
@@ -103,8 +103,9 @@ def killed(stage):
     faults, again, hit = [], [], 0
     for number in range(points):
         with scratch(stage) as folder:
+            changes = number % 2 and whole["changes"]  # none, if a stage leaves them to processes of its own
             when = {"after": draw.uniform(0.1, 0.95) * whole["seconds"]}
-            note = run(stage, folder, **({"DRILL_AT": draw.randint(1, whole["changes"])} if number % 2 else when))
+            note = run(stage, folder, **({"DRILL_AT": draw.randint(1, whole["changes"])} if changes else when))
             hit += note["code"] == -9
             faults += [f"{name} looked finished" for name in half(stage, folder)]
             faults += [f"{stayed} processes stayed"] if (stayed := left(folder)) else []
