@@ -42,7 +42,9 @@ LOST = {
 
 def said(note, folder):
     """Return the first line of what a person read, without the names of scratch folders."""
-    words = note.get("said", "nothing").splitlines()[0].replace(str(folder), "FOLDER").replace("|", "/").replace("`", "'")
+    words = (
+        note.get("said", "nothing").splitlines()[0].replace(str(folder), "FOLDER").translate(str.maketrans("|`", "/'"))
+    )
     return f"`{words}`" + (" and a traceback" if note.get("traceback") else "")
 
 
