@@ -65,15 +65,22 @@ def install(venv, name):
         CourseError: there is no such lock, or the installer stopped.
     """
     wanted = digest(name)
-    if stamp(venv, name).exists() and stamp(venv, name).read_text() == wanted:
+    if _has(venv, name, wanted):
         return
-    start, uv, begun = time.monotonic(), ROOT / ".uv" / "bin" / "uv", venv / "install.begun"
-    if not uv.exists():
-        with tempfile.TemporaryDirectory(dir=ROOT, prefix=".uv-") as part:  # pip is killed: no half of uv is left there
-            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            _run([*pip, "--no-deps", "--require-hashes", "--target", Path(part, "whole"), "-r", LOCKS / "uv.txt"])
-            shutil.rmtree(ROOT / ".uv", ignore_errors=True)
-            Path(part, "whole").rename(ROOT / ".uv")
+    import fcntl  # not on Windows, which check_platform has refused by now
+
+    with open(venv.with_name(f"{venv.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a second install at the same time waits
+        if not _has(venv, name, wanted):
+            _install(venv, name, wanted)
+
+
+def _has(venv, name, wanted):
+    return stamp(venv, name).exists() and stamp(venv, name).read_text() == wanted
+
+
+def _install(venv, name, wanted):
+    start, uv, begun = time.monotonic(), _uv(), venv / "install.begun"
     if not (venv / "bin" / "python").exists() or not (venv / "pyvenv.cfg").exists():
         _run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, venv])
     # An install that was killed leaves packages that look whole to uv, and are not.
@@ -86,6 +93,18 @@ def install(venv, name):
     stamp(venv, name).write_text(wanted)
     begun.unlink()
     print(f"Installed {name} into {venv.name} in {time.monotonic() - start:.0f} s.")
+
+
+def _uv():
+    """Return the path of uv, fetched on first use; if pip is killed meanwhile, no half of it is left there."""
+    uv = ROOT / ".uv" / "bin" / "uv"
+    if not uv.exists():
+        with tempfile.TemporaryDirectory(dir=ROOT, prefix=".uv-") as part:
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            _run([*pip, "--no-deps", "--require-hashes", "--target", Path(part, "whole"), "-r", LOCKS / "uv.txt"])
+            shutil.rmtree(ROOT / ".uv", ignore_errors=True)
+            Path(part, "whole").rename(ROOT / ".uv")
+    return uv
 
 
 def _run(command):

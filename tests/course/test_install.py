@@ -35,6 +35,7 @@ def stamped(tmp_path, monkeypatch):
     (locks / "core.txt").write_text("petal==1.0\n")
     (locks / "dev.txt").write_text("-r core.txt\nthorn==1.0\n")
     monkeypatch.setattr(install, "LOCKS", locks)
+    monkeypatch.setattr(install, "_uv", lambda: "uv")
     for name in ("core", "dev"):
         install.stamp(venv, name).write_text(install.digest(name))
     return venv
@@ -91,9 +92,11 @@ def test_after_an_install_that_was_killed_every_package_is_installed_again(stamp
         assert ("--reinstall" in commands[-2]) == again  # what was half installed looks whole to uv, once
 
 
-def test_uv_is_there_whole_or_not_at_all(stamped, monkeypatch, tmp_path):
+fetch_uv = install._uv
+
+
+def test_uv_is_there_whole_or_not_at_all(monkeypatch, tmp_path):
     monkeypatch.setattr(install, "ROOT", tmp_path)
-    (tmp_path / "pyproject.toml").write_text("")
 
     def pip(command):
         if "pip" in command and "--target" in command:
@@ -104,7 +107,7 @@ def test_uv_is_there_whole_or_not_at_all(stamped, monkeypatch, tmp_path):
 
     monkeypatch.setattr(install, "_run", pip)
     with pytest.raises(KeyboardInterrupt):
-        install.install(stamped, "core")
+        fetch_uv()
     assert not (tmp_path / ".uv").exists()
 
 
