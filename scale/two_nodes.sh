@@ -3,7 +3,7 @@
 #
 #     bash scale/two_nodes.sh python -m scale.job features photos.csv OUT
 #
-# Ray listens on all interfaces. In a network namespace of its own there is only loopback, so nobody outside reaches it,
+# Ray runs whatever reaches its ports. In a network namespace of its own there is only loopback, so nobody outside does,
 # and in a process namespace of its own nothing survives it. Linux only.
 set -euo pipefail
 if [ "${1:-}" != --inside ]; then
