@@ -12,6 +12,8 @@ from course.prepare import prepare
 from course.run import lacking
 from sources import cache
 
+TIMED = ("retrained_over_frozen",)  # metrics of lessons that compare the seconds of two trainings
+
 
 def with_claims(page):
     """Return a page's text (str) with its table of claims as it is now."""
@@ -110,7 +112,17 @@ def clean(fresh, stored):
         if "timing" in cell.metadata.get("tags", []) and before.get(cell.id) and not os.environ.get("TIMINGS"):
             outputs = before[cell.id]
         cell.outputs = outputs
+    if not os.environ.get("TIMINGS"):
+        _keep_times(fresh, stored)
     return fresh
+
+
+def _keep_times(fresh, stored):
+    """Give metrics that are made of seconds their stored values: they differ from run to run."""
+    from helpers import report
+
+    before, now = (report.metrics_of(run).get("metrics", {}) for run in (stored, fresh))
+    now.update({name: before[name] for name in TIMED if name in now and name in before})
 
 
 def _joined(outputs):

@@ -7,6 +7,7 @@ import pytest
 from making import notebook
 
 from course import refresh
+from helpers import report
 
 v4 = nbformat.v4
 
@@ -72,6 +73,18 @@ def test_a_timing_that_was_never_stored_is_taken(monkeypatch):
     monkeypatch.delenv("TIMINGS", raising=False)
     fresh = notebook(executed(outputs=[stream("2.7 s")], tags=["timing"]))
     assert refresh.clean(fresh, notebook()).cells[0].outputs[0].text == "2.7 s"
+
+
+@pytest.mark.parametrize(("timings", "ratio"), [("", 4.0), ("1", 5.0)])
+def test_a_metric_made_of_seconds_stays_as_stored_unless_it_is_asked_for(monkeypatch, timings, ratio):
+    def run(ratio, accuracy):
+        metrics = {"retrained_over_frozen": {"value": ratio}, "main": {"value": accuracy}}
+        data = {report.METRICS: {"lesson": "04_species", "metrics": metrics}, "text/plain": ""}
+        return notebook(executed(outputs=[nbformat.v4.new_output("display_data", data)]))
+
+    monkeypatch.setenv("TIMINGS", timings)
+    kept = report.metrics_of(refresh.clean(run(5.0, 0.9), run(4.0, 0.8)))["metrics"]
+    assert {name: each["value"] for name, each in kept.items()} == {"retrained_over_frozen": ratio, "main": 0.9}
 
 
 def test_a_photo_that_may_not_be_published_leaves_its_description():
