@@ -91,8 +91,8 @@ class Marks:
     def given(self, work) -> dict[str, dict]:
         """Return the marks for a submission's answers as they are now: {question: {points, comment}}."""
         rows = {triple[2]: self.rows[key] for triple, key in work.ids.items() if is_marked(self.rows.get(key, {}))}
-        marks = {name: float(row["points"].replace(",", ".")) for name, row in rows.items()}
-        return {name: {"points": marks[name], "comment": row.get("comment", "")} for name, row in rows.items()}
+        read = {name: points(name, row["points"], 10_000) for name, row in rows.items()}
+        return {name: {"points": read[name], "comment": row.get("comment", "")} for name, row in rows.items()}
 
     def of_other_texts(self, work) -> list[str]:
         """Return the questions of a submission whose mark was given for another text."""

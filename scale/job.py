@@ -302,9 +302,7 @@ def count(paths, out):
 
 def write(path, told):
     """Write JSON whole or not at all."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(told, indent=1) + "\n")
-    part.replace(path)
+    cache.replace(path, (json.dumps(told, indent=1) + "\n").encode())
 
 
 def main(arguments=None):

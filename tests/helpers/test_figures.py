@@ -37,7 +37,7 @@ SET = {  # function, arguments after the set, what the alt text says
     "grid": (
         "photo_grid",
         ([0, 4], ["an oak\nin snow", "a pine"]),
-        "2 photos of own photos, captioned: an oak in snow, ",
+        "2 photos of own photos, captioned: an oak in snow, a pine.",
     ),
     "names": ("top_names", (1, ["a_b", "c"], [0.7, 0.25], "says"), "bars: says: a_b 0.70, c 0.25."),
 }

@@ -16,7 +16,7 @@ import pytest
 
 from course.paths import BUILD, NOTEBOOKS, ROOT, lessons
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.long]  # nbval and papermill run every lesson in make test
+pytestmark = pytest.mark.tensorflow
 QUIET = {"fetchNews": "false", "checkForUpdates": False}  # or Lab asks hosts on the web
 RUN_ALL = """async () => {
   const app = window.jupyterapp;
@@ -33,8 +33,8 @@ RUN_ALL = """async () => {
 }"""
 # Photos drawn now, so that their vectors aren't kept from an earlier run, and a bar is shown.
 BAR = "import time; features.extract(photos.subsample(plants, 3, seed=time.time_ns() % 2**32), 'mobilenet_v2');"
-WITH_A_BAR = "00_start_here"
-LESSONS = [pytest.param(path, id=path.stem) for path in lessons()]
+EVERY_DAY = "00_start_here"
+LESSONS = [pytest.param(p, marks=[] if p.stem == EVERY_DAY else pytest.mark.long, id=p.stem) for p in lessons()]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def lab(tmp_path_factory):
     folder, home = BUILD / "lab", tmp_path_factory.mktemp("lab")
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(NOTEBOOKS, folder / "notebooks")  # beside build/, as some lessons write to ../build
-    _append(folder / "notebooks" / f"{WITH_A_BAR}.ipynb", BAR)
+    _append(folder / "notebooks" / f"{EVERY_DAY}.ipynb", BAR)
     settings = home / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text(json.dumps(QUIET))
