@@ -13,11 +13,11 @@ from IPython.display import display
 from helpers.photos import PhotoSet
 from sources import photo_files
 
-GREEN, GREY, DARK, ACCURACY = "#2a7f3f", "#9aa0a6", "#5f6368", "accuracy, with its 95% interval"
-CURVES = (GREEN, "#1a5fb4", "#b35900", GREY)
+GREEN, GREY, DARK, ACCURACY = "#2a7f3f", "#80868b", "#5f6368", "accuracy, with its 95% interval"
+CURVES = ((GREEN, "o"), ("#1a5fb4", "s"), ("#b35900", "^"), (GREY, "D"))  # told apart without their colours, too
 Intervals = dict[str, tuple[float, float, float]]  # {name: (value, low, high)}
 OPEN = ("CC BY 4.0", "MIT", "Apache 2.0")  # licences of single photos in a set's table that let us publish them
-plt.rcParams |= {"axes.titlesize": 10, "axes.labelsize": 8, "figure.constrained_layout.use": True}
+plt.rcParams |= {"axes.titlesize": 11, "axes.labelsize": 9, "figure.constrained_layout.use": True}
 
 
 def show(figure: plt.Figure, alt: str, photo_set: PhotoSet | None = None, save: str | None = None):
@@ -61,8 +61,8 @@ def _photo(axis, photo_set, row, size=None, **labels):
 
 
 def _bars(axis, names, values, best=1.0, **labels):
-    axis.bar_label(axis.barh(range(len(names)), values, color=GREEN), fmt="%.2f", padding=3, fontsize=8)
-    axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=8)
+    axis.bar_label(axis.barh(range(len(names)), values, color=GREEN), fmt="%.2f", padding=3, fontsize=9)
+    axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=9)
     axis.invert_yaxis()
     axis.set(xlim=(0, 1.12 * best), **labels)
     axis.spines[["top", "right"]].set_visible(False)
@@ -76,7 +76,7 @@ def _intervals(axis, results, commonest, **labels):
     said = "; ".join(f"{name} {value:.3f}, {low:.3f} to {high:.3f}" for name, (value, low, high) in results.items())
     if commonest is not None:
         axis.axvline(commonest, color=GREY, linestyle="--")
-        axis.text(commonest, -0.75, " always the most common class", color=DARK, fontsize=8, va="center")
+        axis.text(commonest, -0.75, " always the most common class", color=DARK, fontsize=9, va="center")
         said += f"; always the most common class {commonest:.3f}"
     axis.set_yticks(range(len(results)), results, fontsize=9)
     axis.set(xlim=(0, 1), ylim=(len(results) - 0.5, -0.5 if commonest is None else -1.0), **labels)
@@ -144,13 +144,13 @@ def accuracies(results: Intervals, commonest: float | None = None, title: str = 
 def curves(series: dict[str, tuple], x: Sequence[float], xlabel: str, title: str):
     """Show accuracies against a quantity: series is {name: (means, lows, highs)}, each of len(x) floats."""
     (figure, axis), said = plt.subplots(figsize=(6.4, 3.2)), []
-    for (name, (means, lows, highs)), colour in zip(series.items(), CURVES, strict=False):
-        axis.plot(x, means, "o-", color=colour, label=name)
+    for (name, (means, lows, highs)), (colour, marker) in zip(series.items(), CURVES, strict=False):
+        axis.plot(x, means, marker=marker, color=colour, label=name)
         axis.fill_between(x, lows, highs, color=colour, alpha=0.15)
         said.append(f"{name}: " + ", ".join(f"{mean:.2f} at {place}" for mean, place in zip(means, x, strict=True)))
     axis.set_xticks(x, x)
     axis.set(ylim=(0, 1), xlabel=xlabel, ylabel="accuracy", title=title)
-    axis.legend(fontsize=8, loc="lower right", frameon=False)
+    axis.legend(fontsize=9, loc="lower right", frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
     show(figure, f"{title}, accuracy by {xlabel}. {'; '.join(said)}.")
 
@@ -190,7 +190,7 @@ def similarity(pairs: np.ndarray, groups: Sequence[str], title: str):
     for line, rule in itertools.product(starts[1:] - 0.5, (axis.axhline, axis.axvline)):
         rule(line, color=GREY, linewidth=0.5)
     for ticks in (axis.set_xticks, axis.set_yticks):
-        ticks(starts + (counts - 1) / 2, names, fontsize=8)
+        ticks(starts + (counts - 1) / 2, names, fontsize=9)
     axis.set_title(title)
     same = np.equal.outer(groups, groups)
     within = f"Mean within a group {pairs[same & ~np.eye(len(groups), dtype=bool)].mean():.2f}"

@@ -61,7 +61,8 @@ def fit(
     classes, counts = np.unique(labels, return_counts=True)
     weights = dict(zip(classes.tolist(), len(labels) / len(classes) / counts, strict=True)) if balanced else None
     stop = keras.callbacks.EarlyStopping(patience=max(2, epochs // 5), restore_best_weights=True)
-    steps = epochs * -(-len(labels) // batch_size)
+    in_epoch = -(-len(labels) // batch_size)
+    steps = epochs * in_epoch
     rise = steps // 10  # Adam's first steps are blind: at full rate they spoil what a module knows
     rate = keras.optimizers.schedules.CosineDecay(0.0, steps - rise, warmup_target=learning_rate, warmup_steps=rise)
     # Compiling with XLA takes longer than these short fits gain from it.
@@ -76,8 +77,25 @@ def fit(
     with progress.bar(epochs, "training", "epoch", delay=10) as bar:
         shown = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: bar.update())
         watched = {"validation_data": validation, "callbacks": [shown, stop] if validation else [shown]}
-        model.fit(inputs, labels, batch_size, epochs, verbose=0, class_weight=weights, **watched)
+        watched |= {"validation_batch_size": batch_size, "class_weight": weights, "verbose": 0}
+        batches = _batches(inputs, labels, batch_size)  # shuffled already
+        model.fit(batches, epochs=epochs, steps_per_epoch=in_epoch, shuffle=False, **watched)
     return model
+
+
+def _batches(inputs, labels, batch_size):
+    """Return a tf.data.Dataset of the batches of all epochs, the same that model.fit(inputs, labels) makes of arrays.
+
+    Once a seed is set, Keras shuffles every epoch in the same way. So the order is drawn once, and no epoch needs an
+    iterator of its own, which takes longer to make than a head's steps do.
+    """
+    import tensorflow as tf
+
+    with tf.device("CPU"):  # which takes the batches out, also where a GPU trains on them
+        inputs, labels = tf.constant(inputs), tf.constant(labels)
+    orders = tf.data.Dataset.range(1).map(lambda _: tf.random.shuffle(tf.range(len(labels), dtype=tf.int64)))
+    rows = tf.data.Dataset.from_tensor_slices(orders.get_single_element()).batch(batch_size).repeat()
+    return rows.map(lambda batch: (tf.gather(inputs, batch), tf.gather(labels, batch))).prefetch(2)
 
 
 def augmentation(seed: int = 0) -> keras.Sequential:

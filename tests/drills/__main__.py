@@ -42,9 +42,9 @@ LOST = {
 
 def said(note, folder):
     """Return the first line of what a person read, without the names of scratch folders."""
-    words = (
-        note.get("said", "nothing").splitlines()[0].replace(str(folder), "FOLDER").translate(str.maketrans("|`", "/'"))
-    )
+    if "said" not in note:
+        return "nothing"
+    words = note["said"].splitlines()[0].replace(str(folder), "FOLDER").translate(str.maketrans("|`", "/'"))
     return f"`{words}`" + (" and a traceback" if note.get("traceback") else "")
 
 
@@ -243,10 +243,10 @@ def archives():
                         info = tarfile.TarInfo(f"model/{name}")
                         info.type, info.linkname, info.devmajor, info.devminor = kind, str(folder), 1, 3
                         file.addfile(info)
-                bomb = tarfile.TarInfo("model/bomb")
-                bomb.size = 8 * 10**9 * ("bomb" in what)
+                last = tarfile.TarInfo("model/bomb" if "bomb" in what else "model/flower")
+                last.size = 8 * 10**9 * ("bomb" in what)
                 file.addfile(tarfile.TarInfo(kinds.get(what, "model/leaf")))
-                file.fileobj.write(bomb.tobuf())
+                file.fileobj.write(last.tobuf())
             words = "nothing"
             try:
                 with fetch.unpacked(folder / "package.tar", "model") as model:

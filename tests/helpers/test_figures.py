@@ -125,7 +125,7 @@ def lab(linear):
 
 @pytest.mark.parametrize("missing", BLIND)
 def test_curves_are_told_apart_by_readers_who_see_fewer_colours(missing):
-    colours = np.array([matplotlib.colors.to_rgb(colour) for colour in figures.CURVES])
+    colours = np.array([matplotlib.colors.to_rgb(colour) for colour, _ in figures.CURVES])
     linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
     seen = [lab(np.clip(np.dot(BLIND[missing], colour), 0, 1)) for colour in linear]
     apart = {np.linalg.norm(one - other) for one, other in itertools.combinations(seen, 2)}

@@ -119,6 +119,25 @@ def test_a_single_step_is_a_step():
 # Augmentation
 
 
+def test_the_batches_are_those_that_keras_makes_of_arrays():
+    class Recorder(keras.Model):
+        def train_step(self, batch):
+            seen.append([each.numpy() for each in batch])
+            return {"loss": 0.0}
+
+    inputs, labels, seen = np.arange(20, dtype=np.float32).reshape(10, 2), np.arange(10), []
+    keras.utils.set_random_seed(3)
+    recorder = Recorder()
+    recorder.compile(run_eagerly=True)
+    recorder.fit(inputs, labels, batch_size=4, epochs=3, verbose=0)
+    keras.utils.set_random_seed(3)
+    ours = list(training._batches(inputs, labels, 4).take(9).as_numpy_iterator())
+    assert len(seen) == len(ours) == 9
+    for theirs, mine in zip(seen, ours, strict=True):
+        np.testing.assert_array_equal(theirs[0], mine[0])
+        np.testing.assert_array_equal(theirs[1], mine[1])
+
+
 def test_augmentation_does_nothing_outside_training():
     pictures = np.random.default_rng(0).random((4, 16, 16, 3), np.float32)
     layers = training.augmentation()
