@@ -51,13 +51,28 @@ def fit(
 ) -> keras.Model:
     """Fit a softmax model of one input with Adam and return it.
 
-    The learning rate rises for a tenth of the steps, then falls to zero. inputs: [n, ...], in memory. labels: int [n].
-    balanced: give every class the same say, however few photos it has. validation: (inputs, labels) to watch: fitting
-    ends once their loss has not fallen for a fifth of the epochs, and the best weights are kept. Draw them from the
-    training photos, whole groups where there are groups; never from the photos that the accuracy is measured on.
+    The learning rate rises for a tenth of the steps, then falls to zero. The photos are shuffled once, and every epoch
+    has that order.
+
+    Args:
+        model: from [n, ...] to probabilities [n, k].
+        inputs: [n, ...], in memory.
+        labels: int [n].
+        epochs: passes over the inputs.
+        learning_rate: the highest.
+        batch_size: inputs in a step.
+        balanced: give every class the same say, however few photos it has.
+        validation: (inputs, labels) to watch: fitting ends once their loss has not fallen for a fifth of the epochs,
+            and the best weights are kept. Draw them from the training photos, whole groups where there are groups;
+            never from the photos that the accuracy is measured on.
+
+    Raises:
+        ValueError: there are more inputs than labels, or fewer.
     """
     import keras
 
+    if len(inputs) != len(labels):
+        raise ValueError(f"{len(inputs)} inputs and {len(labels)} labels do not fit: each input needs its label.")
     classes, counts = np.unique(labels, return_counts=True)
     weights = dict(zip(classes.tolist(), len(labels) / len(classes) / counts, strict=True)) if balanced else None
     stop = keras.callbacks.EarlyStopping(patience=max(2, epochs // 5), restore_best_weights=True)
@@ -84,10 +99,11 @@ def fit(
 
 
 def _batches(inputs, labels, batch_size):
-    """Return a tf.data.Dataset of the batches of all epochs, the same that model.fit(inputs, labels) makes of arrays.
+    """Return the batches of all epochs as a tf.data.Dataset.
 
-    Once a seed is set, Keras shuffles every epoch in the same way. So the order is drawn once, and no epoch needs an
-    iterator of its own, which takes longer to make than a head's steps do.
+    They are those that model.fit(inputs, labels) makes of arrays after keras.utils.set_random_seed, which lets Keras
+    shuffle every epoch in the same way. So the order is drawn once, and no epoch needs an iterator of its own, which
+    takes longer to make than a head's steps do.
     """
     import tensorflow as tf
 

@@ -9,7 +9,7 @@ from sources import cache, catalogues, engines
 from sources.catalogues import source
 
 RECIPE = 3  # raise it when what sources.recipes builds changes: every module is then built again
-RECIPES = {"sentence_encoder": 4}  # of a module whose own recipe alone has changed since
+RECIPES = {"sentence_encoder": ".1"}  # raise one of these when a single module's recipe changes
 
 
 def catalogue() -> dict:
@@ -152,7 +152,7 @@ def identified(name_or_folder: str | Path) -> tuple[str, str, str]:
 def fingerprint(name: str) -> str:
     """Return a short name (str) for the exact bytes behind a module: its package's hash and how it was built."""
     hashes = [origin["sha256"] for origin in entry(name)["origins"]]
-    return hashlib.sha256(" ".join([*hashes, str(RECIPES.get(name, RECIPE))]).encode()).hexdigest()[:10]
+    return hashlib.sha256(" ".join([*hashes, str(RECIPE) + RECIPES.get(name, "")]).encode()).hexdigest()[:10]
 
 
 def _build(name, folder):

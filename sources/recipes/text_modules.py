@@ -92,7 +92,9 @@ def sentence_encoder(origins: list[dict]) -> dict:
         words = (found / "vocab.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
     weight = {}
     for name, array in arrays.items():
-        if not name.startswith("pooler") and array.dtype == np.float32:  # of no use to a mean, or a mere count
+        if (
+            not name.startswith("pooler") and array.dtype == np.float32
+        ):  # a mean needs no pooler; position_ids only count
             transposed = array.ndim == 2 and "embeddings" not in name
             weight[name] = tf.Variable(array.T if transposed else array, name=name)
     tokenizer = tensorflow_text.FastBertTokenizer(words, token_out_type=tf.int32, lower_case_nfd_strip_accents=True)
@@ -128,7 +130,10 @@ def _bert(weight, ids, mask, segments, blocks=6, heads=12):
     """
     there, shape = mask > 0, tf.unstack(tf.shape(mask))
     places = tf.where(there)  # [tokens, 2], which text and where in it
-    rows = tf.maximum(tf.reshape(tf.cumsum(tf.cast(tf.reshape(there, [-1]), tf.int32)), shape) - 1, 0)  # the way back
+    number = tf.cast(there, tf.int32)
+    rows = (
+        tf.reshape(tf.cumsum(tf.reshape(number, [-1])), shape) * number
+    )  # the way back: tokens from 1, and 0 for none
 
     def embed(numbers, name):
         return tf.gather(weight[f"embeddings.{name}_embeddings.weight"], numbers)
@@ -142,7 +147,8 @@ def _bert(weight, ids, mask, segments, blocks=6, heads=12):
         return scaled * weight[f"{name}.LayerNorm.weight"] + weight[f"{name}.LayerNorm.bias"]
 
     def by_head(x):  # [texts, heads, length, width / heads]
-        return tf.transpose(tf.gather(tf.reshape(x, [-1, heads, x.shape[-1] // heads]), rows), [0, 2, 1, 3])
+        with_none = tf.reshape(tf.pad(x, [[1, 0], [0, 0]]), [-1, heads, x.shape[-1] // heads])
+        return tf.transpose(tf.gather(with_none, rows), [0, 2, 1, 3])
 
     x = embed(tf.gather_nd(ids, places), "word") + embed(places[:, 1], "position")
     x = norm(x + embed(tf.gather_nd(segments, places), "token_type"), "embeddings")
@@ -157,8 +163,8 @@ def _bert(weight, ids, mask, segments, blocks=6, heads=12):
         hidden = dense(x, f"{block}.intermediate.dense")
         hidden = hidden * 0.5 * (1 + tf.math.erf(hidden * 0.5**0.5))  # GELU; tf.nn.gelu's erfc takes twice as long
         x = norm(x + dense(hidden, f"{block}.output.dense"), f"{block}.output")
-    total = tf.math.segment_sum(x, places[:, 0])
-    return tf.math.l2_normalize(total, -1)  # of length one, a sum is what its mean is
+    total = tf.math.unsorted_segment_sum(x, places[:, 0], shape[0])
+    return tf.math.l2_normalize(total, -1)  # scaled to length one, sum and mean are the same
 
 
 def text_encoder_multilingual(origins: list[dict]) -> dict:

