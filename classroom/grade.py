@@ -197,7 +197,7 @@ def _check_reference(name, result):
     if failed or "questions" not in result:
         raise CourseError(
             f"the solution of {name} does not score full marks on this machine, so no student could: "
-            f"{', '.join(failed)} {' '.join(result['notes'])} Nothing was graded. `python -m course doctor` checks "
+            f"{' '.join([*failed, *result['notes']])} Nothing was graded. `python -m course doctor` checks "
             "the machine; a slow one needs a longer --timeout."
         )
 

@@ -22,6 +22,7 @@ SYSTEM = (
 )
 ALONE = ["--unshare-all", "--cap-drop", "ALL", "--die-with-parent", "--new-session", "--proc", "/proc", "--dev", "/dev"]
 PROCESSES = 300  # what one submission may have at a time
+ROOM = 10_000_000  # bytes; a disk that has less is taken for full
 UNHELD = (
     "Students' code runs uncontained, with all your rights: it can read and change your files, the solutions and other "
     "students' work, and use the network. Time, memory and output are limited."
@@ -96,9 +97,7 @@ def run(room, job: dict, folder: Path, kept: Path, page: Path | None) -> dict:
     process.start()
     if ended := _watch(process, room):
         return {"flags": [ended[0]], "notes": [ended[1]]}
-    if not (folder / "result.json").exists():
-        return {"flags": ["grader failed"], "notes": ["The grading process was stopped. Read the notebook."]}
-    result = json.loads((folder / "result.json").read_text())
+    result = told(folder)
     if "questions" in result:
         shutil.copyfile(folder / "gradebook.db", kept / "gradebook.db")
         shutil.copyfile(graded, kept / "graded.ipynb")
@@ -107,6 +106,17 @@ def run(room, job: dict, folder: Path, kept: Path, page: Path | None) -> dict:
         page.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(made, page)
     return result
+
+
+def told(folder: Path) -> dict:
+    """Return what a grading process has written into its folder, or why there is nothing whole."""
+    try:
+        return json.loads((folder / "result.json").read_text())
+    except (FileNotFoundError, ValueError):
+        why = "The grading process was stopped. Read the notebook."
+        if shutil.disk_usage(folder).free < ROOM:
+            why = f"The disk of {folder.parent} is full. Make room, or set TMPDIR to a folder that has it."
+        return {"flags": ["grader failed"], "notes": [why]}
 
 
 def _bubble(room, own, writable):

@@ -62,6 +62,7 @@ def drill(name: str, folder: Path, count: int) -> dict:
         capture_output=True,
         text=True,
         env=environment(),
+        timeout=3600,  # a job that waits for ever is a fault, too
     )
     if ran.returncode:
         raise RuntimeError(f"the drill {name!r} failed:\n{ran.stdout[-2000:]}\n{ran.stderr[-4000:]}")

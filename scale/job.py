@@ -97,7 +97,9 @@ def pipeline(table, out, model, actors):
             batch_size=16,
             batch_format="pyarrow",
             num_cpus=1,
-            compute=ray.data.ActorPoolStrategy(size=actors),
+            # Where a node dies, its actors may fill the others' cores. As the pool may shrink, idle actors then make
+            # room for what that node had read, which must be read again.
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors, initial_size=actors),
         )
         .write_parquet(f"{out}/photos", partition_cols=["result"])
     )

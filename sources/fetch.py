@@ -169,8 +169,8 @@ def _explain(origin, output):
         )
     else:
         lines = [line.strip() for line in output.splitlines() if "error" in line.lower()] or output.splitlines()[-1:]
-        silent = f"nothing, as on a full disk. Make room in {cache.root()} and run the same again."
-        why = f"{client} says: {lines[0] if lines else silent}"
+        silent = f"ended without a word, as on a full disk. Make room in {cache.root()} and run the same again."
+        why = f"{client} " + (f"says: {lines[0]}" if lines else silent)
     raise FetchError(f"{label} could not be fetched: {why} Nothing was left in the cache.")
 
 

@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import subprocess
 import sys
+import types
 
 import nbformat
 import pytest
@@ -233,6 +234,21 @@ def test_marks_that_are_no_points_are_named(points, handed_in, room, tmp_path):
     with pytest.raises(CourseError, match=f"marks.csv, line 2: {points} is no number of points from 0 to 2"):
         grading.grade(handed_in({"ann/sample.ipynb": None}), out=out)
     assert room == []
+
+
+@pytest.mark.parametrize(
+    ("written", "free", "said"),
+    [(None, 10**9, "was stopped"), ("", 10**9, "was stopped"), ('{"fla', 0, "is full. Make room, or set TMPDIR")],
+)
+def test_a_grading_process_that_wrote_no_whole_result_is_told_with_what_to_do(
+    tmp_path, monkeypatch, written, free, said
+):
+    if written is not None:
+        (tmp_path / "result.json").write_text(written)
+    monkeypatch.setattr(sandbox.shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=free))
+    result = sandbox.told(tmp_path)
+    assert result["flags"] == ["grader failed"]
+    assert said in result["notes"][0]
 
 
 def test_linux_without_bubblewrap_refuses_and_says_what_to_install(monkeypatch, capsys):

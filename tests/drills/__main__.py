@@ -121,7 +121,7 @@ def killed(stage):
 
 def disk_full():
     """Run stages on a disk of a few megabytes, which then gets room."""
-    for stage, size, place in (("extract", "600k", "cache"), ("fetch", "100k", "cache"), ("grade", "3m", "tmp")):
+    for stage, size, place in (("extract", "600k", "cache"), ("fetch", "100k", "cache"), ("grade", "300k", "tmp")):
         with scratch(stage) as folder:
             fault = f"a full disk under FOLDER/{place}: {stage}"
             if os.geteuid():

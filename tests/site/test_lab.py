@@ -43,6 +43,7 @@ def lab(tmp_path_factory):
     folder, home = BUILD / "lab", tmp_path_factory.mktemp("lab")
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(NOTEBOOKS, folder / "notebooks")  # beside build/, as some lessons write to ../build
+    (folder / "data").symlink_to(ROOT / "data")
     _append(folder / "notebooks" / f"{EVERY_DAY}.ipynb", BAR)
     settings = home / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
