@@ -195,10 +195,10 @@ def _result(room, work, marked):
 def _check_reference(name, result):
     failed = [key for key, each in result.get("questions", {}).items() if each["score"] + each["manual"] < each["max"]]
     if failed or "questions" not in result:
+        why = " ".join([", ".join(failed), *result["notes"]]).strip()
         raise CourseError(
-            f"the solution of {name} does not score full marks on this machine, so no student could: "
-            f"{' '.join([*failed, *result['notes']])} Nothing was graded. `python -m course doctor` checks "
-            "the machine; a slow one needs a longer --timeout."
+            f"the solution of {name} does not score full marks on this machine, so no student could: {why} Nothing was "
+            "graded. `python -m course doctor` checks the machine; a slow one needs a longer --timeout."
         )
 
 
