@@ -92,9 +92,7 @@ def sentence_encoder(origins: list[dict]) -> dict:
         words = (found / "vocab.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
     weight = {}
     for name, array in arrays.items():
-        if (
-            not name.startswith("pooler") and array.dtype == np.float32
-        ):  # a mean needs no pooler; position_ids only count
+        if not name.startswith("pooler") and array.dtype == np.float32:  # a mean needs neither it nor position_ids
             transposed = array.ndim == 2 and "embeddings" not in name
             weight[name] = tf.Variable(array.T if transposed else array, name=name)
     tokenizer = tensorflow_text.FastBertTokenizer(words, token_out_type=tf.int32, lower_case_nfd_strip_accents=True)
@@ -130,10 +128,8 @@ def _bert(weight, ids, mask, segments, blocks=6, heads=12):
     """
     there, shape = mask > 0, tf.unstack(tf.shape(mask))
     places = tf.where(there)  # [tokens, 2], which text and where in it
-    number = tf.cast(there, tf.int32)
-    rows = (
-        tf.reshape(tf.cumsum(tf.reshape(number, [-1])), shape) * number
-    )  # the way back: tokens from 1, and 0 for none
+    ones = tf.cast(there, tf.int32)
+    rows = tf.reshape(tf.cumsum(tf.reshape(ones, [-1])), shape) * ones  # the way back: tokens from 1, 0 for none
 
     def embed(numbers, name):
         return tf.gather(weight[f"embeddings.{name}_embeddings.weight"], numbers)
