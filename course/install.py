@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -109,11 +110,17 @@ def _uv():
 
 def _run(command):
     command = [str(part) for part in command]
-    if subprocess.run(command, cwd=ROOT, env={**_pip_settings(), **os.environ}).returncode:
+    if subprocess.run(command, cwd=ROOT, env={**_certificates(), **_pip_settings(), **os.environ}).returncode:
         raise CourseError(
             "the install stopped; the lines above say why. Without a network, connect or set up your mirror "
             "(PIP_INDEX_URL), then run the same command: it goes on from here."
         )
+
+
+def _certificates():
+    """Let uv trust what this system trusts, as pip does, where it has a list: a company's own authority is there."""
+    known = ssl.get_default_verify_paths()
+    return {"UV_SYSTEM_CERTS": "1"} if platform.system() == "Darwin" or known.cafile or known.capath else {}
 
 
 def _pip_settings():

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -159,3 +160,20 @@ def test_uv_gets_the_mirror_that_pip_is_set_up_with(monkeypatch, tmp_path):
     assert install._pip_settings() == expected
     monkeypatch.setenv("PIP_INDEX_URL", "https://other.example/simple")
     assert install._pip_settings()["UV_DEFAULT_INDEX"] == "https://other.example/simple"
+
+
+@pytest.mark.parametrize(("cafile", "expected"), [("/etc/own.pem", "1"), (None, None)], ids=["a list", "none"])
+def test_uv_trusts_what_the_system_trusts_where_it_has_a_list(monkeypatch, cafile, expected):
+    known = types.SimpleNamespace(cafile=cafile, capath=None)
+    monkeypatch.setattr(install.ssl, "get_default_verify_paths", lambda: known)
+    monkeypatch.setattr(install.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(install, "_pip_settings", dict)
+    monkeypatch.delenv("UV_SYSTEM_CERTS", raising=False)
+    seen = []
+    done = types.SimpleNamespace(returncode=0)
+    monkeypatch.setattr(install.subprocess, "run", lambda command, cwd, env: seen.append(env) or done)
+    install._run(["uv"])
+    assert seen[0].get("UV_SYSTEM_CERTS") == expected
+    monkeypatch.setenv("UV_SYSTEM_CERTS", "0")
+    install._run(["uv"])
+    assert seen[1]["UV_SYSTEM_CERTS"] == "0"  # a setting of one's own wins
