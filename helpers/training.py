@@ -111,7 +111,10 @@ def _batches(inputs, labels, batch_size):
         inputs, labels = tf.constant(inputs), tf.constant(labels)
     orders = tf.data.Dataset.range(1).map(lambda _: tf.random.shuffle(tf.range(len(labels), dtype=tf.int64)))
     rows = tf.data.Dataset.from_tensor_slices(orders.get_single_element()).batch(batch_size).repeat()
-    return rows.map(lambda batch: (tf.gather(inputs, batch), tf.gather(labels, batch))).prefetch(2)
+    options = tf.data.Options()
+    options.autotune.enabled = False  # its thread would let the end of a fit wait, up to ten seconds
+    batches = rows.map(lambda batch: (tf.gather(inputs, batch), tf.gather(labels, batch)))
+    return batches.prefetch(2).with_options(options)
 
 
 def augmentation(seed: int = 0) -> keras.Sequential:
