@@ -3,16 +3,19 @@
 import ast
 import contextlib
 import json
+import multiprocessing
 import os
 import sys
 import textwrap
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from importlib.util import find_spec
 from pathlib import Path
 
 from course import check
-from course.paths import BUILD, NOTEBOOKS, CourseError, lessons
-from course.prepare import prepare
+from course.paths import BUILD, CourseError, lessons
+from course.prepare import end_with_parent, prepare
 from sources import cache
 
 CROPS = ("maize", "apple", "grape", "pepper", "potato", "tomato")
@@ -28,6 +31,8 @@ FULL = {  # lessons that have a run at full size: its parameters
 }
 FULL_MINUTES = {"04_species": 24, "05_disease": 24}  # measured on two CPU cores
 
+TOGETHER = min(2, os.cpu_count() or 1)  # lessons at a time: one keeps little more than a core busy, in up to 2 GB
+
 NEEDS = {"11_beyond_one_machine": ("ray", "scale")}  # lessons that need more than the core lock: a package, its lock
 
 
@@ -42,7 +47,8 @@ def lacking(stem):
 def run(names=(), parameters=(), full=False, resume=False):
     """Run lessons with papermill into build/, report every one, and end with a table and build/results.json.
 
-    What all lessons need is prepared beforehand; a lesson that is named prepares only what it uses.
+    What all lessons need is prepared beforehand; a lesson that is named prepares only what it uses. Two run at a time;
+    those at full size, which keep two cores busy, one after the other.
 
     Args:
         names: of lessons, for instance 01 or 01_official_model; all if there is none.
@@ -73,14 +79,17 @@ def run(names=(), parameters=(), full=False, resume=False):
     _keep(asked, rows)  # from here on, an interrupted run is the one to go on with
     if not asked["names"]:
         prepare()
-    for path in paths:
-        rows.append(_run_one(path, large.get(path.stem, {}) | values))
+    start = time.monotonic()
+    for row in _run_all([(path, BUILD / path.name, large.get(path.stem, {}) | values) for path in paths], bool(large)):
+        print(f"{row['lesson']} {'failed' if row['failed'] else 'ran'}, {row['seconds']:.0f} s", flush=True)
+        rows.append(row)
         _keep(asked, rows)
+    seconds = time.monotonic() - start
     rows.sort(key=lambda row: row["lesson"])
     results = json.dumps([row["metrics"] for row in rows if row["metrics"]], indent=1) + "\n"
     cache.replace(BUILD / "results.json", results.encode())
     absent = [{"lesson": stem, "seconds": 0, "main": f"not run: {what}"} for stem, what in lacks.items()]
-    print(_table(sorted([*rows, *absent], key=lambda row: row["lesson"])))
+    print(_table(sorted([*rows, *absent], key=lambda row: row["lesson"]), seconds))
     if failed := [row["lesson"] for row in rows if row["failed"]]:
         raise CourseError(
             f"{len(failed)} of {len(rows)} lessons failed: {', '.join(failed)}. The notebook in build/ shows "
@@ -102,14 +111,14 @@ def _last(asked):
     return last["asked"], [row for row in last["rows"] if not row["failed"]]
 
 
-def _table(rows):
+def _table(rows, seconds):
     """Return seconds and main result of each lesson, in at most 100 columns, and what to open next."""
     width = max(len(row["lesson"]) for row in rows)
     lines = [f"\n{'lesson':{width}}  seconds  main result"]
     for row in rows:
         start = f"{row['lesson']:{width}}  {row['seconds']:7.0f}  "
         lines.append(textwrap.fill(row["main"], 100, initial_indent=start, subsequent_indent=" " * len(start)))
-    lines.append(f"{'all':{width}}  {sum(row['seconds'] for row in rows):7.0f}")
+    lines.append(f"{'this run':{width}}  {seconds:7.0f}")
     return "\n".join(
         [*lines, f"\nOpen build/{rows[0]['lesson']}.ipynb to see a lesson as it ran, or `make lab` to change one."]
     )
@@ -148,24 +157,50 @@ def _check_parameters(paths, values):
             )
 
 
-def _run_one(path, values):
+def _run_all(jobs, one_at_a_time):
+    """Run lessons, each given as the arguments of _run_one; yield their rows as they end."""
+    if one_at_a_time or min(TOGETHER, len(jobs)) < 2:
+        yield from (_run_one(*job) for job in jobs)
+        return
+    with ProcessPoolExecutor(TOGETHER, multiprocessing.get_context("spawn"), _start) as pool:
+        try:
+            for row in as_completed([pool.submit(_run_one, *job) for job in jobs]):
+                yield row.result()
+        except BrokenProcessPool:
+            raise CourseError(
+                "the process that ran a lesson was ended from outside; where memory is short, the system does so. "
+                "`python -m course run --resume` goes on here."
+            ) from None
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()  # its kernel then ends as well
+            raise
+
+
+def _start():
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # or the first lesson takes the whole of a GPU
+    end_with_parent()
+
+
+def _run_one(path, target, values):
     import papermill
 
     from helpers import report
 
     start, failed = time.monotonic(), False
-    target = BUILD / path.name
     target.unlink(missing_ok=True)  # a run that fails early must not pass off an older one as its own
     print(f"{path.stem}", flush=True)
+    bar = sys.stdout.isatty() and multiprocessing.parent_process() is None  # those of two would overwrite each other
     try:
-        with _noise_to(BUILD / f"{path.stem}.log"):
+        with _noise_to(target.with_suffix(".log")):
             papermill.execute_notebook(
                 str(path),
                 str(target),
                 values,
-                cwd=str(NOTEBOOKS),
+                cwd=str(path.parent),
                 kernel_name="python3",
-                progress_bar={"file": sys.stdout} if sys.stdout.isatty() else False,
+                progress_bar={"file": sys.stdout} if bar else False,
             )
     except papermill.exceptions.PapermillExecutionError as error:
         failed = f"{error.ename}: {error.evalue}".splitlines()[0]

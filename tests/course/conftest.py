@@ -11,8 +11,7 @@ def lessons(tmp_path, monkeypatch):
     """Give a function that puts {file name: notebook} in the place of the course's lessons; nothing is prepared."""
     folder = tmp_path / "notebooks"
     folder.mkdir()
-    for module in (paths, run):
-        monkeypatch.setattr(module, "NOTEBOOKS", folder)
+    monkeypatch.setattr(paths, "NOTEBOOKS", folder)
     monkeypatch.setattr(run, "BUILD", tmp_path / "build")
     monkeypatch.setattr(run, "prepare", lambda: None)
     monkeypatch.delenv("TIMINGS", raising=False)

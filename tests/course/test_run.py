@@ -199,7 +199,7 @@ def test_each_lock_that_a_lesson_needs_is_there_and_has_its_package():
 
 def test_the_table_of_a_run_fits_a_terminal():
     rows = [{"lesson": "07_swap_the_backbone", "seconds": 12345, "main": "0.900 [0.852 0.934] accuracy of a head " * 5}]
-    table = run._table(rows)
+    table = run._table(rows, 54321)
     assert max(map(len, table.splitlines())) <= 100
     assert "build/07_swap_the_backbone.ipynb" in table
 
@@ -220,6 +220,34 @@ def test_a_lesson_whose_kernel_dies_is_reported_and_the_others_still_run(lessons
     with pytest.raises(CourseError, match=r"1 of 2 lessons failed: 00_dies\."):
         run.run()
     assert (tmp_path / "build" / "01_good.ipynb").exists()
+
+
+MEETS = """
+import pathlib, time
+pathlib.Path({mine!r}).touch()
+while not pathlib.Path({other!r}).exists():
+    time.sleep(0.1)
+"""
+
+
+@pytest.mark.skipif(run.TOGETHER < 2, reason="this machine has one core")
+def test_two_lessons_run_at_a_time(lessons, tmp_path, capfd):
+    one, two = str(tmp_path / "one"), str(tmp_path / "two")
+    lessons(_00_one=notebook(MEETS.format(mine=one, other=two)), _01_two=notebook(MEETS.format(mine=two, other=one)))
+    run.run()  # one after the other, the first would wait for ever
+    said = capfd.readouterr().out
+    assert "00_one ran, " in said
+    assert "01_two ran, " in said
+
+
+@pytest.mark.skipif(run.TOGETHER < 2, reason="this machine has one core")
+def test_a_run_whose_process_is_killed_ends_in_one_message_and_goes_on(lessons, tmp_path):
+    kill = "import os, pathlib, psutil; one = pathlib.Path('once'); first = not one.exists(); one.touch()"
+    lessons(_00_kills=notebook(kill, "if first: psutil.Process().parent().kill()"), _01_good=notebook("print(1)"))
+    with pytest.raises(CourseError, match=r"ended from outside.*run --resume"):
+        run.run()
+    run.run(resume=True)
+    assert len(json.loads((tmp_path / "build" / "run.json").read_text())["rows"]) == 2
 
 
 @pytest.mark.parametrize(
