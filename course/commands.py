@@ -28,7 +28,8 @@ def main(arguments=None):
             raise
         sys.exit(f"{type(error).__name__}: {error}")
     except KeyboardInterrupt:
-        sys.exit("\nInterrupted. What was finished is kept; run the same command to go on.")
+        again = "`python -m course run --resume` goes on" if given.call is run else "run the same command to go on"
+        sys.exit(f"\nInterrupted. What was finished is kept; {again}.")
 
 
 def _parser():

@@ -2,13 +2,14 @@
 
 import ast
 import contextlib
+import itertools
 import json
 import multiprocessing
 import os
 import sys
 import textwrap
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,7 @@ from course import check
 from course.paths import BUILD, CourseError, lessons
 from course.prepare import end_with_parent, prepare
 from sources import cache
+from sources.catalogues import source
 
 CROPS = ("maize", "apple", "grape", "pepper", "potato", "tomato")
 FULL = {  # lessons that have a run at full size: its parameters
@@ -30,8 +32,6 @@ FULL = {  # lessons that have a run at full size: its parameters
     "05_disease": {"crop": "all", "image_size": 128, "tuning_epochs": 3},
 }
 FULL_MINUTES = {"04_species": 24, "05_disease": 24}  # measured on two CPU cores
-
-TOGETHER = min(2, os.cpu_count() or 1)  # lessons at a time: one keeps little more than a core busy, in up to 2 GB
 
 NEEDS = {"11_beyond_one_machine": ("ray", "scale")}  # lessons that need more than the core lock: a package, its lock
 
@@ -47,8 +47,8 @@ def lacking(stem):
 def run(names=(), parameters=(), full=False, resume=False):
     """Run lessons with papermill into build/, report every one, and end with a table and build/results.json.
 
-    What all lessons need is prepared beforehand; a lesson that is named prepares only what it uses. Two run at a time;
-    those at full size, which keep two cores busy, one after the other.
+    What all lessons need is prepared beforehand; a lesson that is named prepares only what it uses. Two run at a time,
+    see _at_a_time.
 
     Args:
         names: of lessons, for instance 01 or 01_official_model; all if there is none.
@@ -80,7 +80,8 @@ def run(names=(), parameters=(), full=False, resume=False):
     if not asked["names"]:
         prepare()
     start = time.monotonic()
-    for row in _run_all([(path, BUILD / path.name, large.get(path.stem, {}) | values) for path in paths], bool(large)):
+    jobs = [(path, BUILD / path.name, large.get(path.stem, {}) | values) for path in paths]
+    for row in _run_all(jobs, _at_a_time(asked)):
         print(f"{row['lesson']} {'failed' if row['failed'] else 'ran'}, {row['seconds']:.0f} s", flush=True)
         rows.append(row)
         _keep(asked, rows)
@@ -157,25 +158,37 @@ def _check_parameters(paths, values):
             )
 
 
-def _run_all(jobs, one_at_a_time):
+def _at_a_time(asked):
+    """Return how many lessons run at a time (int): two, since one keeps little more than a core busy.
+
+    But one where there is one core, or less memory than two take; at full size, where one keeps two cores busy; with
+    parameters, since two lessons could be told to write to one folder; and where Keras downloads, which has no lock.
+    """
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    alone = asked["full"] or asked["parameters"] or source() == "official"
+    return 1 if alone or os.cpu_count() == 1 or memory < 6e9 else 2
+
+
+def _run_all(jobs, at_a_time):
     """Run lessons, each given as the arguments of _run_one; yield their rows as they end."""
-    if one_at_a_time or min(TOGETHER, len(jobs)) < 2:
+    if min(at_a_time, len(jobs)) < 2:
         yield from (_run_one(*job) for job in jobs)
         return
-    with ProcessPoolExecutor(TOGETHER, multiprocessing.get_context("spawn"), _start) as pool:
+    waiting = iter(
+        jobs
+    )  # none is handed over before its turn: Ctrl-C reaches the processes, too, and must end them all
+    with ProcessPoolExecutor(at_a_time, multiprocessing.get_context("spawn"), _start) as pool:
+        running = {pool.submit(_run_one, *job) for job in itertools.islice(waiting, at_a_time)}
         try:
-            for row in as_completed([pool.submit(_run_one, *job) for job in jobs]):
-                yield row.result()
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                running |= {pool.submit(_run_one, *job) for job in itertools.islice(waiting, len(done))}
+                yield from (row.result() for row in done)
         except BrokenProcessPool:
             raise CourseError(
                 "the process that ran a lesson was ended from outside; where memory is short, the system does so. "
                 "`python -m course run --resume` goes on here."
             ) from None
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                process.terminate()  # its kernel then ends as well
-            raise
 
 
 def _start():

@@ -1,6 +1,13 @@
 """Lessons are picked, run with their parameters, and reported one by one."""
 
+import itertools
 import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
 
 import nbformat
 import pytest
@@ -225,22 +232,80 @@ def test_a_lesson_whose_kernel_dies_is_reported_and_the_others_still_run(lessons
 MEETS = """
 import pathlib, time
 pathlib.Path({mine!r}).touch()
+end = time.monotonic() + 60
 while not pathlib.Path({other!r}).exists():
+    assert time.monotonic() < end, "the other lesson does not run"
     time.sleep(0.1)
 """
+TWO = pytest.mark.skipif(
+    run._at_a_time({"full": False, "parameters": []}) < 2, reason="this machine runs one lesson at a time"
+)
 
 
-@pytest.mark.skipif(run.TOGETHER < 2, reason="this machine has one core")
+@TWO
 def test_two_lessons_run_at_a_time(lessons, tmp_path, capfd):
     one, two = str(tmp_path / "one"), str(tmp_path / "two")
     lessons(_00_one=notebook(MEETS.format(mine=one, other=two)), _01_two=notebook(MEETS.format(mine=two, other=one)))
-    run.run()  # one after the other, the first would wait for ever
+    run.run()
     said = capfd.readouterr().out
     assert "00_one ran, " in said
     assert "01_two ran, " in said
 
 
-@pytest.mark.skipif(run.TOGETHER < 2, reason="this machine has one core")
+@pytest.mark.parametrize("asked", [{"full": True}, {"parameters": [("folder", "x")]}, {}], ids=lambda asked: str(asked))
+def test_lessons_that_could_disturb_each_other_run_one_at_a_time(asked, monkeypatch):
+    if not asked:
+        monkeypatch.setenv("COURSE_SOURCE", "official")
+    assert run._at_a_time({"full": False, "parameters": []} | asked) == 1
+
+
+STARTS = """
+import os, pathlib, subprocess, time
+child = subprocess.Popen(["sleep", "100"])
+pathlib.Path({told!r}).write_text(f"{{os.getpid()}} {{child.pid}}")
+time.sleep(100)
+"""
+PROGRAM = """
+import pathlib
+from course import run
+
+if __name__ == "__main__":
+    lessons = sorted(pathlib.Path("notebooks").absolute().glob("*.ipynb"))
+    list(run._run_all([(lesson, pathlib.Path(lesson.name).absolute(), {}) for lesson in lessons], 2))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
+def test_ctrl_c_ends_lessons_and_what_they_started(lessons, tmp_path):
+    told = [tmp_path / name for name in ("one", "two")]
+    starts = {f"_0{row}": notebook(STARTS.format(told=str(path))) for row, path in enumerate(told)}
+    lessons(**starts, _02=notebook("print('never')"))
+    (tmp_path / "program.py").write_text(PROGRAM)
+    here = os.environ | {"PYTHONPATH": str(paths.ROOT)}
+    running = subprocess.Popen([sys.executable, "program.py"], cwd=tmp_path, env=here, process_group=0)
+    _until(lambda: all(path.exists() and len(path.read_text().split()) == 2 for path in told))
+    os.killpg(running.pid, signal.SIGINT)
+    assert running.wait(timeout=60)
+    assert not (tmp_path / "02.ipynb").exists()
+    _until(lambda: not any(map(_alive, itertools.chain(*(path.read_text().split() for path in told)))))
+
+
+def _until(true, seconds=60):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def _alive(process):
+    """Return whether a process runs; one that has ended and that nobody has asked about yet does not."""
+    try:
+        return pathlib.Path(f"/proc/{process}/stat").read_text().rsplit(")")[-1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@TWO
 def test_a_run_whose_process_is_killed_ends_in_one_message_and_goes_on(lessons, tmp_path):
     kill = "import os, pathlib, psutil; one = pathlib.Path('once'); first = not one.exists(); one.touch()"
     lessons(_00_kills=notebook(kill, "if first: psutil.Process().parent().kill()"), _01_good=notebook("print(1)"))
