@@ -174,9 +174,7 @@ def _run_all(jobs, at_a_time):
     if min(at_a_time, len(jobs)) < 2:
         yield from (_run_one(*job) for job in jobs)
         return
-    waiting = iter(
-        jobs
-    )  # none is handed over before its turn: Ctrl-C reaches the processes, too, and must end them all
+    waiting = iter(jobs)  # a lesson that a process had been given beforehand would still run after Ctrl-C
     with ProcessPoolExecutor(at_a_time, multiprocessing.get_context("spawn"), _start) as pool:
         running = {pool.submit(_run_one, *job) for job in itertools.islice(waiting, at_a_time)}
         try:
