@@ -187,6 +187,11 @@ def _run_all(jobs, at_a_time):
                 "the process that ran a lesson was ended from outside; where memory is short, the system does so. "
                 "`python -m course run --resume` goes on here."
             ) from None
+        except BaseException:
+            wait(running, timeout=10)  # Ctrl-C reaches the processes, too, and they end their kernels
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
 
 
 def _start():

@@ -1,6 +1,5 @@
 """Lessons are picked, run with their parameters, and reported one by one."""
 
-import itertools
 import json
 import os
 import pathlib
@@ -259,11 +258,10 @@ def test_lessons_that_could_disturb_each_other_run_one_at_a_time(asked, monkeypa
     assert run._at_a_time({"full": False, "parameters": []} | asked) == 1
 
 
-STARTS = """
-import os, pathlib, subprocess, time
-child = subprocess.Popen(["sleep", "100"])
-pathlib.Path({told!r}).write_text(f"{{os.getpid()}} {{child.pid}}")
-time.sleep(100)
+STAYS = """
+import os, pathlib, time
+pathlib.Path({told!r}).write_text(str(os.getpid()))
+time.sleep(300)
 """
 PROGRAM = """
 import pathlib
@@ -276,18 +274,18 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
-def test_ctrl_c_ends_lessons_and_what_they_started(lessons, tmp_path):
+def test_ctrl_c_ends_the_lessons_that_run_and_begins_no_other(lessons, tmp_path):
     told = [tmp_path / name for name in ("one", "two")]
-    starts = {f"_0{row}": notebook(STARTS.format(told=str(path))) for row, path in enumerate(told)}
-    lessons(**starts, _02=notebook("print('never')"))
+    stays = {f"_0{row}": notebook(STAYS.format(told=str(path))) for row, path in enumerate(told)}
+    lessons(**stays, _02=notebook("print('never')"))
     (tmp_path / "program.py").write_text(PROGRAM)
     here = os.environ | {"PYTHONPATH": str(paths.ROOT)}
     running = subprocess.Popen([sys.executable, "program.py"], cwd=tmp_path, env=here, process_group=0)
-    _until(lambda: all(path.exists() and len(path.read_text().split()) == 2 for path in told))
+    _until(lambda: all(path.exists() and path.read_text() for path in told))
     os.killpg(running.pid, signal.SIGINT)
     assert running.wait(timeout=60)
     assert not (tmp_path / "02.ipynb").exists()
-    _until(lambda: not any(map(_alive, itertools.chain(*(path.read_text().split() for path in told)))))
+    _until(lambda: not any(_alive(path.read_text()) for path in told))
 
 
 def _until(true, seconds=60):
