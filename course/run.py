@@ -188,7 +188,8 @@ def _run_all(jobs, at_a_time):
                 "`python -m course run --resume` goes on here."
             ) from None
         except BaseException:
-            wait(running, timeout=10)  # Ctrl-C reaches the processes, too, and they end their kernels
+            with contextlib.suppress(KeyboardInterrupt):  # a second one ends the wait
+                wait(running, timeout=10)  # Ctrl-C reaches the processes, too, and they end their kernels
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
