@@ -63,8 +63,10 @@ def end_with_parent():
 
 def _make(names):
     """Prepare some modules in a process of its own; return what was built (list of str)."""
-    from sources import cache, module_folders
+    from sources import cache, engines, module_folders
 
+    with engines.silent():  # as it loads, TensorFlow greets with a WARNING, once for each of its libraries
+        import tensorflow  # noqa: F401
     before = len(cache.built)
     for name in names:
         size = module_folders.entry(name)["origins"][0]["size"] / 1e6

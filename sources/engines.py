@@ -167,7 +167,7 @@ def interpreter(threads: int, **model):
 def _lite(model):
     """Run photos one by one, which is LiteRT's fastest, with an interpreter of its own for each thread that calls."""
     mine = threading.local()
-    with _silent():  # LiteRT greets once in a process, from C, and would stand in red in the middle of a lesson
+    with silent():  # LiteRT greets once in a process, from C, and would stand in red in the middle of a lesson
         mine.run = interpreter(1, model_path=str(model))
 
     def run(pixels):
@@ -185,8 +185,8 @@ def _lite(model):
 
 
 @contextlib.contextmanager
-def _silent():
-    """Drop what is written to the file descriptor of stderr."""
+def silent():
+    """Drop what is written to the file descriptor of stderr, also from C."""
     kept = os.dup(2)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)

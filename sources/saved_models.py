@@ -50,18 +50,29 @@ def save(
     Raises:
         ValueError: call gives something else than a feature vector. Nothing is written.
     """
+
+    def traced(**training):
+        run = tf.function(lambda inputs: call(inputs, **training), input_signature=[spec]).get_concrete_function()
+        _check(run.structured_outputs)
+        return run
+
+    # Traced once for each value of training, and only called from here on: saving would trace call over and over.
     module = tf.train.Checkpoint()  # a tf.Module would lose the list attributes on saving
-    module.__call__ = tf.function(call)
-    for training in (False, True) if spec is PHOTOS else (None,):
-        trace = module.__call__.get_concrete_function(spec, **({} if training is None else {"training": training}))
-        _check(trace.structured_outputs)
+    if spec is PHOTOS:
+        at_rest, in_training = traced(training=False), traced(training=True)
+        module.__call__ = tf.function(lambda inputs, training=False: (in_training if training else at_rest)(inputs))
+        for training in (False, True):
+            module.__call__.get_concrete_function(spec, training=training)
+    else:
+        at_rest = traced()
+        module.__call__ = tf.function(lambda inputs: at_rest(inputs), input_signature=[spec])
     module.variables, module.trainable_variables = list(variables), list(trainable)
     module.regularization_losses = [tf.function(loss, input_signature=[]) for loss in losses]
     module.keep = list(keep)
 
     @tf.function(input_signature=[spec])
     def serve(inputs):
-        return {"default": call(inputs)}
+        return {"default": at_rest(inputs)}
 
     others = {
         name: run if hasattr(run, "input_signature") else tf.function(run, input_signature=[spec])

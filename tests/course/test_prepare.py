@@ -1,4 +1,4 @@
-"""What prepare starts ends with it."""
+"""What prepare starts ends with it, and says only what it does."""
 
 import os
 import signal
@@ -7,6 +7,7 @@ import sys
 import time
 
 import psutil
+import pytest
 
 from course.paths import ROOT
 
@@ -21,6 +22,8 @@ if __name__ == "__main__":
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
+SAID = {"cwd": ROOT, "capture_output": True, "text": True}
+
 
 def test_a_worker_ends_when_prepare_is_killed(tmp_path):
     (tmp_path / "killed.py").write_text(CODE)
@@ -32,3 +35,9 @@ def test_a_worker_ends_when_prepare_is_killed(tmp_path):
     while psutil.pid_exists(worker) and time.monotonic() < end:
         time.sleep(0.1)
     assert not psutil.pid_exists(worker)
+
+
+@pytest.mark.tensorflow
+def test_a_worker_does_not_pass_on_what_tensorflow_says_as_it_loads():
+    done = subprocess.run([sys.executable, "-c", "from course import prepare; prepare._make([])"], **SAID)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -53,6 +53,21 @@ def test_an_exported_backbone_gives_its_features_with_its_preprocessing_inside(f
     assert module(pictures[:1, :20, :24]).shape == (1, 4)  # any number of photos, any size
 
 
+def test_a_module_is_traced_once_for_each_value_of_training(tmp_path, pictures):
+    scale, traced = tf.Variable(2.0), []
+
+    def call(inputs, training):
+        traced.append(training)
+        return tf.reduce_mean(inputs, axis=[1, 2]) * (-scale if training else scale)
+
+    saved_model.save(tmp_path / "scale", call, saved_model.PHOTOS, [scale], [scale])
+    assert traced == [False, True]
+    module = tf.saved_model.load(tmp_path / "scale")
+    np.testing.assert_array_equal(module(pictures), -module(pictures, training=True))
+    served = module.signatures["serving_default"](inputs=tf.constant(pictures))
+    np.testing.assert_array_equal(module(pictures), served["default"])
+
+
 def test_an_exported_module_lists_its_variables_from_the_input_up(folder, backbone):
     module = tf.saved_model.load(folder)
     assert len(module.variables) == 8
