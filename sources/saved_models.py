@@ -65,7 +65,8 @@ def save(
             module.__call__.get_concrete_function(spec, training=training)
     else:
         at_rest = traced()
-        module.__call__ = tf.function(lambda inputs: at_rest(inputs), input_signature=[spec])
+        module.__call__ = tf.function(lambda inputs: at_rest(inputs))
+        module.__call__.get_concrete_function(spec)
     module.variables, module.trainable_variables = list(variables), list(trainable)
     module.regularization_losses = [tf.function(loss, input_signature=[]) for loss in losses]
     module.keep = list(keep)
