@@ -5,6 +5,9 @@ import os
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+
+from course.paths import CourseError
 
 WORKERS = 3  # on two cores: while one waits for a download, two build; each takes up to 2 GB
 
@@ -16,6 +19,7 @@ def prepare():
 
     Raises:
         DamagedError: folders of the cache are not as they were written; all of them are named.
+        CourseError: a process that builds modules died.
     """
     from helpers import photos, texts
     from sources import cache, catalogues, fetch, module_folders
@@ -39,6 +43,11 @@ def prepare():
         try:
             for job in as_completed(jobs):
                 done = [*done, *job.result()]
+        except BrokenProcessPool:
+            raise CourseError(
+                "a process that builds modules died. Memory may be short (three of them take up to 2 GB each), or "
+                "TensorFlow can't run here, which `make doctor` says. The same command goes on with what is missing."
+            ) from None
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

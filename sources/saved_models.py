@@ -37,6 +37,7 @@ def save(
     Args:
         folder: where to.
         call: function of (inputs, training) for photos, of (inputs) for texts, that returns one float32 tensor [n, d].
+            The module's own parameters are called so, too, whatever call's are; without training it is False.
         spec: PHOTOS or TEXTS.
         variables: all of the module's.
         trainable: those of them that training changes.
@@ -51,12 +52,16 @@ def save(
         ValueError: call gives something else than a feature vector. Nothing is written.
     """
 
-    def traced(**training):
-        run = tf.function(lambda inputs: call(inputs, **training), input_signature=[spec]).get_concrete_function()
-        _check(run.structured_outputs)
-        return run
+    mirrored = any(isinstance(variable, tf.distribute.DistributedValues) for variable in variables)
 
-    # Traced once for each value of training, and only called from here on: saving would trace call over and over.
+    def traced(**training):
+        run = tf.function(lambda inputs: call(inputs, **training), input_signature=[spec])
+        trace = run.get_concrete_function()
+        _check(trace.structured_outputs)
+        # What is traced here is only called from then on: saving would trace it over and over. It has to where
+        # variables lie on several devices, and are saved as one.
+        return run if mirrored else trace
+
     module = tf.train.Checkpoint()  # a tf.Module would lose the list attributes on saving
     if spec is PHOTOS:
         at_rest, in_training = traced(training=False), traced(training=True)

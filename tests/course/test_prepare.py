@@ -9,7 +9,9 @@ import time
 import psutil
 import pytest
 
-from course.paths import ROOT
+from course import prepare
+from course.paths import ROOT, CourseError
+from sources import module_folders
 
 CODE = """
 import multiprocessing, os, signal, time
@@ -41,3 +43,15 @@ def test_a_worker_ends_when_prepare_is_killed(tmp_path):
 def test_a_worker_does_not_pass_on_what_tensorflow_says_as_it_loads():
     done = subprocess.run([sys.executable, "-c", "from course import prepare; prepare._make([])"], **SAID)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def dies(names):
+    os._exit(1)
+
+
+@pytest.mark.tensorflow
+def test_a_worker_that_dies_ends_in_one_message(monkeypatch):
+    monkeypatch.setattr(prepare, "_make", dies)
+    monkeypatch.setattr(module_folders, "is_ready", lambda name: False)
+    with pytest.raises(CourseError, match=r"a process that builds modules died.*goes on"):
+        prepare.prepare()

@@ -68,6 +68,15 @@ def test_a_module_is_traced_once_for_each_value_of_training(tmp_path, pictures):
     np.testing.assert_array_equal(module(pictures), served["default"])
 
 
+def test_a_backbone_on_several_devices_is_saved_as_one(tmp_path, pictures):
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        mirrored = network()
+    assert isinstance(mirrored.variables[0].value, tf.distribute.DistributedValues)
+    saved_model.save_backbone(tmp_path / "mirrored", mirrored, doubled)
+    expected = mirrored.predict(pictures * 2 - 1, verbose=0)
+    np.testing.assert_allclose(tf.saved_model.load(tmp_path / "mirrored")(pictures), expected, atol=1e-6)
+
+
 def test_an_exported_module_lists_its_variables_from_the_input_up(folder, backbone):
     module = tf.saved_model.load(folder)
     assert len(module.variables) == 8
