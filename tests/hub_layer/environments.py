@@ -85,7 +85,8 @@ def modules(python, folder):
     if not Path(folder, "update_ops").exists():
         run([python, CHECKS / "make_modules.py", folder])
         with tarfile.open(CHECKS / "old_modules.tar.xz") as archive:
-            archive.extractall(folder, filter="data")
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python before 3.11.4 has none
+            archive.extractall(folder)
     return folder
 
 
