@@ -94,19 +94,20 @@ def test_the_wheel_holds_the_one_file(built):
     assert abs(int(size) - built.stat().st_size / 1000) < 1
 
 
-def assert_the_checks_pass(name, python, folder):
+def assert_the_checks_pass(name, python, folder, files=tuple(environments.SUBJECTS)):
     """Nothing fails but what fails without the layer, too; and as many run as in the results that are stored."""
     made = environments.modules(python, folder / "modules")
-    results = environments.check(python, "HubLayer", made, folder / "HubLayer.jsonl")
+    results = environments.check(python, "HubLayer", made, folder / "HubLayer.jsonl", files)
     assert set(environments.failed(results)) <= beyond(name)
     rows = [row for row in environments.stored() if (row["environment"], row["layer"]) == (name, "HubLayer")]
     assert len(rows) == 1, "run environments.py, so that the README has this row"
-    asked = sum(rows[0]["counts"][file][1] for file in environments.SUBJECTS)
+    asked = sum(rows[0]["counts"][file][1] for file in files)
     assert sum(result != "skipped" for result in results.values()) == asked
 
 
-def test_the_readmes_example_runs_on_the_newest_versions(newest, tmp_path):
+def test_the_example_and_a_core_of_the_checks_pass_on_the_newest_versions(newest, tmp_path):
     environments.example(newest, tmp_path)
+    assert_the_checks_pass(environments.NEWEST, newest, tmp_path, ["check_training.py", "check_messages.py"])
 
 
 @pytest.mark.long

@@ -337,6 +337,7 @@ def test_the_readme_has_a_row_for_every_lesson_and_no_result():
     readme = (paths.ROOT / "README.md").read_text()
     rows = re.findall(r"^\| \[\d\d .+?\]\(notebooks/(.+?)\) \| .+ \| (\d+) \|$", readme, re.M)
     assert [name for name, _ in rows] == [lesson.name for lesson in LESSONS]
+    assert all(30 <= int(minutes) <= 90 for _, minutes in rows)
     for lesson, (_, minutes) in zip(LESSONS, rows, strict=True):
         assert f"**Time:** {minutes} minutes." in lesson.read_text(), lesson.name
     assert not re.search(r"\d\.\d{3}", readme)
